@@ -1,0 +1,76 @@
+"""Diagnostics as values: what is wrong, where, why, and what to write instead.
+
+The stages build them through the wording functions beside this file and never print; `render` turns them into text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from optdsl.source import Span
+
+
+class Severity(Enum):
+    """An error stops the compile; a warning is shown and the compile goes on."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A remark under a piece of the source."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A replacement of `span` that would mend the program."""
+
+    text: str
+    span: Span | None = None
+    replacement: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. `code` is stable (`OPT0203`), `message` one sentence without a full stop, `label` under the span."""
+
+    code: str
+    message: str
+    span: Span | None
+    label: str = ""
+    labels: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+    suggestion: Suggestion | None = None
+    severity: Severity = Severity.ERROR
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity is Severity.ERROR
+
+
+@dataclass(slots=True)
+class Diagnostics:
+    """Collects the findings of one compile, in order, each once."""
+
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        if diagnostic not in self.found:
+            self.found.append(diagnostic)
+
+    @property
+    def has_errors(self) -> bool:
+        return any(diagnostic.is_error for diagnostic in self.found)
+
+
+class CompileError(Exception):
+    """Ends a stage that cannot go on; carries the diagnostics. Never reaches the user as a traceback."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__("; ".join(diagnostic.message for diagnostic in diagnostics))
+        self.diagnostics = diagnostics

@@ -1,0 +1,231 @@
+"""BTF, the type information of BPF objects, as one dataclass a kind of type.
+
+Types refer to one another by number; 0 is `void`. `optdsl.elf.btf.parse` makes them and sees to it that every reference
+leads to a type, so that nobody else need check. Source: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from optdsl.elf.errors import ObjectError
+from optdsl.elf.layout import string_at
+
+MAX_DEPTH = 32
+"""How many types may stand between a type and what it is made of; the kernel's limit (`MAX_RESOLVE_DEPTH`)."""
+
+POINTER_SIZE = 8
+
+Linkage: TypeAlias = Literal["static", "global", "extern"]
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """The type number 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """An integer of `size` bytes whose value has `bits` bits from bit `bit_offset` on."""
+
+    name: str
+    size: int
+    bits: int
+    bit_offset: int
+    is_signed: bool
+    is_boolean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A floating-point number of `size` bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A pointer, 8 bytes."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array of `length` elements."""
+
+    element: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a struct or union; `bit_size` is 0 for all but bit fields, the name empty for anonymous ones."""
+
+    name: str
+    type: int
+    bit_offset: int
+    bit_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """A struct or union of `size` bytes."""
+
+    keyword: Literal["struct", "union"]
+    name: str
+    size: int
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Enum:
+    """An enumeration of `size` bytes."""
+
+    name: str
+    size: int
+    is_signed: bool
+    values: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A struct or union that is only declared."""
+
+    keyword: Literal["struct", "union"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Typedef:
+    """Another name for a type."""
+
+    name: str
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Qualifier:
+    """`const`, `volatile`, `restrict`, or the text of a type tag."""
+
+    keyword: str
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a function; the last one of a variadic function has no name and type 0."""
+
+    name: str
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prototype:
+    """The type of a function."""
+
+    returns: int
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function by name; `prototype` is the number of a `Prototype`."""
+
+    name: str
+    prototype: int
+    linkage: Linkage
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A global variable."""
+
+    name: str
+    type: int
+    linkage: Linkage
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where in its section a variable stands; `variable` is the number of a `Variable`, the rest is in bytes."""
+
+    variable: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataSection:
+    """A section of variables. Compilers leave `size` 0 and the offsets to relocations."""
+
+    name: str
+    size: int
+    placements: tuple[Placement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A `btf_decl_tag` on a declaration, or on its member or parameter number `component` unless that is -1."""
+
+    text: str
+    target: int
+    component: int
+
+
+BtfType: TypeAlias = (
+    Void | Int | Float | Pointer | Array | Composite | Enum | Forward | Typedef | Qualifier | Prototype | Function
+    | Variable | DataSection | Tag
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Btf:
+    """All types of an object, by number, and the strings that `.BTF.ext` shares with them."""
+
+    types: tuple[BtfType, ...]
+    strings: bytes
+
+    def string(self, offset: int) -> str:
+        """The string at a byte offset. Raises `ObjectError` if there is none."""
+        return string_at(self.strings, offset).decode("utf-8", "replace")
+
+    def unqualified(self, number: int) -> BtfType:
+        """The type without its outermost `const`, `volatile` and the like, but with its typedef name."""
+        for _ in range(MAX_DEPTH):
+            found = self.types[number]
+            if not isinstance(found, Qualifier):
+                return found
+            number = found.target
+        raise _too_deep()
+
+    def resolve(self, number: int) -> BtfType:
+        """The type behind typedefs and qualifiers. Raises `ObjectError` if they go round in a circle."""
+        for _ in range(MAX_DEPTH):
+            found = self.types[number]
+            if not isinstance(found, Typedef | Qualifier):
+                return found
+            number = found.target
+        raise _too_deep()
+
+    def size_of(self, number: int) -> int:
+        """Size in bytes; 0 for what has none (`void`, functions, forward declarations)."""
+        factor = 1
+        for _ in range(MAX_DEPTH):
+            match self.resolve(number):
+                case Int(size=size) | Float(size=size) | Composite(size=size) | Enum(size=size):
+                    return factor * size
+                case Pointer():
+                    return factor * POINTER_SIZE
+                case Array(element, length):
+                    factor *= length
+                    number = element
+                case _:
+                    return 0
+        raise _too_deep()
+
+
+def _too_deep() -> ObjectError:
+    return ObjectError("types in .BTF are nested too deeply or contain themselves")

@@ -1,0 +1,498 @@
+"""The operations of the IR: structured, typed, and small enough to interpret.
+
+Every number is an unsigned 64-bit integer and arithmetic is modulo 2**64; the checker has proven that what the user
+wrote never wraps, so only code of the compiler's own (sequence numbers) relies on it. Conditions are a kind of their
+own. Each docstring gives the meaning in pseudo-code; `interpreter.py` is that meaning as a program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from optdsl.ir.types import Path, Struct, Type
+from optdsl.source import Span
+
+# ---------------------------------------------------------------------------------------------------- places
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalRoot:
+    """The global variable `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointerRoot:
+    """What the local pointer `name` points to: a parameter, a socket's storage, a map value, a record."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BufferRoot:
+    """The local byte buffer `name` on the stack."""
+
+    name: str
+
+
+Root = GlobalRoot | PointerRoot | BufferRoot
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A piece of memory: a root, and the members and elements selected from it.
+
+    An element of an array may be selected by a `Value`; the program has then compared it with the array's length
+    before (the IR verifier cannot see that; the interpreter stops on a violation).
+    """
+
+    root: Root
+    path: tuple[str | int | Value, ...] = ()
+
+
+# ---------------------------------------------------------------------------------------------------- values
+
+
+class BinaryOperator(Enum):
+    """Arithmetic on unsigned 64-bit numbers.
+
+    DIV and MOD have a divisor proven not to be zero, SHL and SHR a count proven to be below 64.
+    """
+
+    ADD = "+"
+    SUB = "-"
+    MUL = "*"
+    DIV = "/"
+    MOD = "%"
+    AND = "&"
+    OR = "|"
+    XOR = "^"
+    SHL = "<<"
+    SHR = ">>"
+    MIN = "min"
+    MAX = "max"
+
+
+class Comparison(Enum):
+    """Unsigned comparisons."""
+
+    EQ = "=="
+    NE = "!="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """`value`, in 0..2**64."""
+
+    span: Span
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The number in local variable or number parameter `name`."""
+
+    span: Span
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`left operator right`."""
+
+    span: Span
+    operator: BinaryOperator
+    left: Value
+    right: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """`condition ? yes : no`. Both are evaluated; neither has effects."""
+
+    span: Span
+    condition: Condition
+    yes: Value
+    no: Value
+
+
+@dataclass(frozen=True, slots=True)
+class AsNumber:
+    """1 if the condition holds, else 0."""
+
+    span: Span
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A field of `struct bpf_sock_ops` as the kernel stores it: `srtt_us`, `args[0]`, `remote_ip6[3]`; zero-extended."""
+
+    span: Span
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwapBytes:
+    """The low `bits` (16, 32 or 64) of `value` with their bytes reversed."""
+
+    span: Span
+    bits: int
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The scalar at `place`, zero-extended."""
+
+    span: Span
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBytes:
+    """`size` (1..8) bytes of a byte array or buffer from `offset`, most significant first, as a number.
+
+    An `offset` that is no constant is below 64, and the place is map memory of at least 72 bytes: the back ends mask
+    it, so that the verifier of every kernel sees the bound.
+    """
+
+    span: Span
+    place: Place
+    offset: Value
+    size: int
+
+
+Value = Const | Local | Binary | Select | AsNumber | Context | SwapBytes | Load | LoadBytes
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """True or false."""
+
+    span: Span
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`left comparison right`, unsigned."""
+
+    span: Span
+    comparison: Comparison
+    left: Value
+    right: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """`left and right`; `right` is evaluated only if `left` holds."""
+
+    span: Span
+    left: Condition
+    right: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """`left or right`; `right` is evaluated only if `left` does not hold."""
+
+    span: Span
+    left: Condition
+    right: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`not condition`."""
+
+    span: Span
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class IsNegative:
+    """`value` as a signed 64-bit number is below 0: how helpers report an error."""
+
+    span: Span
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """The local pointer `pointer` is NULL, or with pointer `ctx.sk` the context has no full socket."""
+
+    span: Span
+    pointer: str
+
+
+Condition = Always | Compare | Both | Either | Not | IsNegative | IsNull
+
+# ------------------------------------------------------------------------------------------------ statements
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """`u64 name = value`: declares a local number, which `Assign` may change. Names are unique in a function."""
+
+    span: Span
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`name = value`."""
+
+    span: Span
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareBuffer:
+    """`u8 name[size] = {}`: a zeroed byte buffer on the stack, aligned to 8. Lives until the function returns."""
+
+    span: Span
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """`place = value`, truncated to the scalar's width (what the user wrote has been proven to fit)."""
+
+    span: Span
+    place: Place
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBytes:
+    """The low `size` (1..8) bytes of `value` to `place[offset..]`, most significant first. Offsets: see `LoadBytes`."""
+
+    span: Span
+    place: Place
+    offset: Value
+    size: int
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """`if (condition) yes else no`."""
+
+    span: Span
+    condition: Condition
+    yes: Block
+    no: Block = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`for (name = 0; name < count; name++) body`; `count` is a constant from 1 to 64."""
+
+    span: Span
+    name: str
+    count: int
+    body: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Leaves the innermost `Repeat`."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Leaves the function, with a number where it returns one."""
+
+    span: Span
+    value: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One arm of a `Switch`: `values` are (number, name of the kernel's constant)."""
+
+    values: tuple[tuple[int, str], ...]
+    body: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Runs the body of the case that holds the number, or nothing. Cases do not fall through."""
+
+    span: Span
+    value: Value
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressOf:
+    """A pointer to `place`, as an argument of a call."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`[u64 result =] function(ctx, arguments...)`: a function of this program; `ctx` is always passed."""
+
+    span: Span
+    function: str
+    arguments: tuple[Value | AddressOf, ...] = ()
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetStorage:
+    """`struct *pointer = bpf_sk_storage_get(&map, ctx->sk, NULL, create ? CREATE : 0)`.
+
+    NULL also where there is no full socket, or no memory.
+    """
+
+    span: Span
+    pointer: str
+    map: str
+    create: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookupMap:
+    """`value *pointer = bpf_map_lookup_elem(&map, &key)`: `key` is the scalar key, or (array maps) the index."""
+
+    span: Span
+    pointer: str
+    map: str
+    key: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """`counters[this CPU].path += 1`, for a 64-bit counter. Does nothing if the map is missing."""
+
+    span: Span
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SetCallbackFlags:
+    """`bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | flags)`: never clears what another program set."""
+
+    span: Span
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveOption:
+    """`result = bpf_reserve_hdr_opt(ctx, length, 0)`; HDR_OPT_LEN only."""
+
+    span: Span
+    result: str
+    length: Value
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOption:
+    """`result = bpf_store_hdr_opt(ctx, place, capacity, 0)`; WRITE_HDR_OPT only. The option's own length byte rules."""
+
+    span: Span
+    result: str
+    place: Place
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOption:
+    """`result = bpf_load_hdr_opt(ctx, place, capacity, flags)`: the option's length, or a negative error.
+
+    `place` holds the search pattern (kind, 0) or (kind, 4 or 6, ExID). `from_syn` is 0 for this packet, 1 for the
+    saved SYN.
+    """
+
+    span: Span
+    result: str
+    place: Place
+    capacity: int
+    from_syn: Value
+
+
+@dataclass(frozen=True, slots=True)
+class SetSocketOption:
+    """`result = bpf_setsockopt(ctx, level, option, &value, size)`.
+
+    A number is passed as a little-endian integer of `size` (4 or 8) bytes; a `Place` is passed as `size` bytes of text.
+    """
+
+    span: Span
+    result: str
+    level: int
+    option: int
+    size: int
+    value: Value | Place
+
+
+@dataclass(frozen=True, slots=True)
+class GetSocketOption:
+    """`result = bpf_getsockopt(ctx, level, option, place, size)` into a local buffer."""
+
+    span: Span
+    result: str
+    level: int
+    option: int
+    size: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """`u64 name = bpf_ktime_get_ns()`."""
+
+    span: Span
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveRecord:
+    """`struct *pointer = bpf_ringbuf_reserve(&map, sizeof(struct), 0)`: NULL if the ring is full; not zeroed."""
+
+    span: Span
+    pointer: str
+    map: str
+    record: Struct
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitRecord:
+    """`bpf_ringbuf_submit(pointer, 0)`: afterwards the pointer is dead."""
+
+    span: Span
+    pointer: str
+
+
+Statement = (
+    Let | Assign | DeclareBuffer | Store | StoreBytes | If | Repeat | Break | Return | Switch | Call
+    | GetStorage | LookupMap | Count | SetCallbackFlags | ReserveOption | StoreOption | LoadOption
+    | SetSocketOption | GetSocketOption | Now | ReserveRecord | SubmitRecord
+)  # fmt: skip
+
+Block = tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter after `ctx`: a number (`points_to` is None) or a pointer, never NULL, to memory of a type."""
+
+    name: str
+    points_to: Type | None = None

@@ -1,0 +1,64 @@
+"""The one exception that this package raises when the kernel, libbpf or bpftool refuses something."""
+
+import errno as errno_codes
+import os
+import re
+
+_LOG_BLOCK = re.compile(
+    r"(?:libbpf: )?prog '[^']*': -- BEGIN PROG LOAD LOG --\n(.*?)-- END PROG LOAD LOG --\n?", re.DOTALL
+)
+_NARRATION = re.compile(
+    r"\s*(\d+: |;|from \d+ to \d+|processed \d+ insns|verification time|stack depth|func#\d|R\d+=|Validating |Func#\d)"
+)
+
+
+class KernelError(Exception):
+    """What was attempted, why it failed, and what the verifier said about it.
+
+    `errno` is the positive error number, or None where the tool in between did not report one. `message` is the text of
+    libbpf or bpftool, without the verifier log. `verifier_log` is the whole log, empty when the verifier took no part.
+    """
+
+    def __init__(self, what: str, errno: int | None = None, message: str = "", verifier_log: str = "") -> None:
+        super().__init__(what, errno, message, verifier_log)
+        self.what = what
+        self.errno = errno
+        self.message = message.strip()
+        self.verifier_log = verifier_log.strip("\0\n")
+
+    @property
+    def symbol(self) -> str | None:
+        """The name of the error number, such as `EPERM`."""
+        return None if self.errno is None else errno_codes.errorcode.get(self.errno, str(self.errno))
+
+    def __str__(self) -> str:
+        head = self.what
+        if self.errno is not None:
+            head += f": {os.strerror(self.errno)} ({self.symbol})"
+        reason = verifier_reason(self.verifier_log)
+        return "\n".join(part for part in (head, self.message, reason and f"verifier: {reason}") if part)
+
+
+def split_verifier_log(text: str) -> tuple[str, str]:
+    """Separates libbpf's own messages from the verifier log that it quotes among them: (messages, log)."""
+    log = "\n".join(block.strip("\n") for block in _LOG_BLOCK.findall(text))
+    messages = (line.removeprefix("libbpf: ").rstrip() for line in _LOG_BLOCK.sub("", text).splitlines())
+    return "\n".join(message for message in messages if message), log
+
+
+def verifier_reason(log: str) -> str:
+    """Why the verifier rejected the program, on one line; empty for an empty log.
+
+    Up to Linux 7.2 the reason is the run of lines before the closing statistics that are neither instructions, source
+    lines nor register states. From 7.3 on it follows the word `Reason:`.
+    """
+    reason: list[str] = []
+    for line in reversed(log.splitlines()):
+        if line.strip().startswith("Reason:"):
+            return line.split(":", 1)[1].strip()
+        if not line.strip() or _NARRATION.match(line):
+            if reason:
+                break
+            continue
+        reason.insert(0, line.strip())
+    return "; ".join(reason)

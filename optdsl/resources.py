@@ -1,0 +1,34 @@
+"""Where the files that travel with the package are: the grammar, the standard library, the samples.
+
+In a checkout they stand at the top level; in a wheel they are inside the package (see `pyproject.toml`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@cache
+def folder(name: str) -> Path:
+    """The folder `grammar`, `stdlib` or `samples`."""
+    packaged = _PACKAGE / "_data" / name
+    return packaged if packaged.is_dir() else _PACKAGE.parent / name
+
+
+@cache
+def grammar_text() -> str:
+    return (folder("grammar") / "optdsl.lark").read_text(encoding="utf-8")
+
+
+def module_text(name: str) -> str | None:
+    """The text of `std.NAME`, or None if there is no such module."""
+    path = folder("stdlib") / f"{name}.opt"
+    return path.read_text(encoding="utf-8") if name.isidentifier() and path.is_file() else None
+
+
+def module_names() -> list[str]:
+    """The modules of the standard library, sorted."""
+    return sorted(path.stem for path in folder("stdlib").glob("*.opt"))
