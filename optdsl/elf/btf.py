@@ -156,7 +156,7 @@ class _Reader:
         return Int(name, size, bits, bit_offset, bool(encoding & _INT_SIGNED), bool(encoding & _INT_BOOL))
 
     def _enum(self, name: str, size: int, is_signed: bool, record: Struct, count: int) -> Enum:
-        if size not in (1, 2, 4, 8):
+        if size not in (0, 1, 2, 4, 8):  # 0 if it is only declared
             raise ObjectError(f".BTF describes the enumeration {name!r} with {size} bytes")
         values = tuple((self._name(offset), value) for offset, value in self._repeat(record, count))
         return Enum(name, size, is_signed, values)

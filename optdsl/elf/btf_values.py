@@ -1,6 +1,6 @@
 """Values of variables: bytes decoded by their BTF type into Python integers, lists and dictionaries.
 
-    {.x = -3, .y = {1, 2}}  as  struct point { int x; short y[2]; }   ->   {"x": -3, "y": [1, 2]}
+A `struct { int x; short y[2]; }` of the bytes `fd ff ff ff 01 00 02 00` is `{"x": -3, "y": [1, 2]}`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from optdsl.elf.errors import ObjectError
 Value: TypeAlias = "int | float | list[Value] | dict[str, Value]"
 
 # The format lets members overlap, so that damaged type information could ask for more values than memory can hold.
-_MAX_VALUES = 1 << 20
+_MAX_VALUES = 1 << 18
 _FLOAT_FORMATS = {2: "<e", 4: "<f", 8: "<d"}
 
 
@@ -22,8 +22,8 @@ def decode(btf: Btf, number: int, data: bytes) -> Value:
     """The value that `data` holds as the type `number`.
 
     Arrays are lists, structs and unions dictionaries by member (members of anonymous ones belong to the outer one),
-    booleans `bool`, pointers and all else integers. Raises `ObjectError` if `data` is smaller than the type or the type's
-    own description of itself is inconsistent.
+    booleans `bool`, pointers and all else integers. Raises `ObjectError` if `data` is smaller than the type or the
+    type is inconsistent in itself.
     """
     return _Decoder(btf, data).value(number, 0, MAX_DEPTH)
 
@@ -53,7 +53,6 @@ class _Decoder:
                 size = self._btf.size_of(element)
                 return [self.value(element, offset + index * size, depth - 1) for index in range(length if size else 0)]
             case Composite() as composite:
-                self._bytes(offset, composite.size)
                 return self._members(composite, offset, depth)
             case _:
                 return int.from_bytes(self._bytes(offset, self._btf.size_of(number)), "little")
@@ -86,5 +85,3 @@ class _Decoder:
 def _bits(whole: int, offset: int, width: int, is_signed: bool) -> int:
     value = whole >> offset & ((1 << width) - 1)
     return value - (1 << width) if is_signed and width and value >> (width - 1) else value
-
-

@@ -132,7 +132,7 @@ class AsNumber:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A field of `struct bpf_sock_ops` as the kernel stores it: `srtt_us`, `args[0]`, `remote_ip6[3]`; zero-extended."""
+    """A field of `struct bpf_sock_ops` as stored there, zero-extended: `srtt_us`, `args[0]`, `remote_ip6[3]`."""
 
     span: Span
     field: str

@@ -7,7 +7,8 @@ from typing import assert_never
 
 from optdsl.ir import ops
 from optdsl.ir.print_values import INDENT, Line, bytes_text, condition_text, place_text, value_text
-from optdsl.ir.sock_ops import ALL_CALLBACK_FLAGS, SOCKET_LEVELS, CallbackFlag
+from optdsl.ir.sock_ops import ALL_CALLBACK_FLAGS
+from optdsl.targets.sockops import CallbackFlag, Level
 
 _Structured = ops.If | ops.Repeat | ops.Switch
 _Helper = (
@@ -90,6 +91,8 @@ def _simple(statement: ops.Statement) -> str:
 
 def _argument(argument: ops.Value | ops.AddressOf | ops.Place) -> str:
     match argument:
+        case ops.AddressOf(ops.Place(ops.PointerRoot(name), ())):
+            return name
         case ops.AddressOf():
             return f"&{place_text(argument.place)}"
         case ops.Place():
@@ -137,7 +140,8 @@ def _first(place: ops.Place, size: int) -> str:
 
 
 def _socket_option(level: int, option: int) -> str:
-    return f"{SOCKET_LEVELS.get(level, str(level))}, {option}"
+    names = {int(known): known.name for known in Level}
+    return f"{names.get(level, str(level))}, {option}"
 
 
 def _flags(flags: int) -> str:

@@ -22,10 +22,7 @@ class Line:
 
 
 class _Binding(IntEnum):
-    """How tightly an expression holds together: what binds less than its surroundings gets parentheses.
-
-    The order is that of Rust, where `a & b == c` compares the masked value, not that of C.
-    """
+    """How tightly an expression holds together: what binds less than its surroundings gets parentheses."""
 
     SELECT = 0
     OR = 1
@@ -56,12 +53,15 @@ _OPERATORS = {
 
 
 def type_name(kind: t.Type) -> str:
-    """`u32`, `microseconds u64`, `bytes[8]`, `char[16]`, `u8[4]`, `struct socket`."""
+    """`u32`, `microseconds u64`, `aligned bytes[8]`, `char[16]`, `u8[4]`, `struct socket`."""
     match kind:
         case t.Scalar():
             return f"{kind.alias} u{kind.bits}".lstrip()
         case t.ByteArray():
-            return ("char" if kind.text else "bytes") + f"[{kind.length}]" + (" aligned 8" if kind.aligned else "")
+            return ("aligned " if kind.aligned else "") + ("char" if kind.text else "bytes") + f"[{kind.length}]"
+        case t.Array(t.Array() | t.ByteArray() as inner, length):
+            head, _, rest = type_name(inner).partition("[")
+            return f"{head}[{length}][{rest}"  # as in C, the outer dimension first
         case t.Array():
             return f"{type_name(kind.element)}[{kind.length}]"
         case t.Struct():
@@ -155,8 +155,7 @@ def _condition(condition: ops.Condition) -> tuple[str, _Binding]:
         case ops.Always():
             return ("true" if condition.holds else "false"), _Binding.ATOM
         case ops.Compare():
-            left = _wrap(_value(condition.left), _Binding.BIT_OR)
-            right = _wrap(_value(condition.right), _Binding.BIT_OR)
+            left, right = _wrap(_value(condition.left), _Binding.SUM), _wrap(_value(condition.right), _Binding.SUM)
             return f"{left} {condition.comparison.value} {right}", _Binding.COMPARE
         case ops.Both():
             left = _wrap(_condition(condition.left), _Binding.AND)
@@ -177,7 +176,7 @@ def _condition(condition: ops.Condition) -> tuple[str, _Binding]:
 def _is(condition: ops.IsNull | ops.IsNegative, verb: str) -> str:
     if isinstance(condition, ops.IsNull):
         return f"{condition.pointer} {verb} null"
-    return f"{_wrap(_value(condition.value), _Binding.BIT_OR)} {verb} negative"
+    return f"{_wrap(_value(condition.value), _Binding.SUM)} {verb} negative"
 
 
 def _wrap(text_and_binding: tuple[str, _Binding], least: _Binding) -> str:

@@ -93,13 +93,17 @@ def _global_lines(variable: t.GlobalVariable) -> Iterator[Line]:
 def _value_lines(head: str, kind: t.Type, value: t.Initial, indent: str = "") -> Iterator[Line]:
     """An initial value on one line if it fits, else one line for each element."""
     flat = f"{indent}{head}{_initial(kind, value)}"
-    if len(flat) <= _LINE_LENGTH or not isinstance(value, tuple):
+    if len(flat) <= _LINE_LENGTH or isinstance(value, int) or flat.endswith('"'):
         yield Line(flat)
-        return
-    yield Line(f"{indent}{head}{{")
-    for name, element, element_type in _elements(kind, value):
-        yield from _value_lines(name, element_type, element, indent + INDENT)
-    yield Line(f"{indent}}}")
+    elif isinstance(value, bytes):
+        yield Line(f"{indent}{head}bytes(")
+        yield from (Line(f"{indent}{INDENT}{value[at : at + 16].hex(' ')}") for at in range(0, len(value), 16))
+        yield Line(f"{indent})")
+    else:
+        yield Line(f"{indent}{head}{{")
+        for name, element, element_type in _elements(kind, value):
+            yield from _value_lines(name, element_type, element, indent + INDENT)
+        yield Line(f"{indent}}}")
 
 
 def _initial(kind: t.Type, value: t.Initial) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
-from optdsl.ir.ops import Block, If, Repeat, ReserveRecord, Switch
+from optdsl.ir.ops import ReserveRecord
 from optdsl.ir.program import Program
 from optdsl.ir.types import Array, Struct, Type
+from optdsl.ir.walk import statements
 
 
 def all_structs(program: Program) -> tuple[Struct, ...]:
@@ -31,23 +31,7 @@ def _roots(program: Program) -> Iterator[Type]:
         yield program.counters
     for function in program.functions:
         yield from (parameter.points_to for parameter in function.parameters if parameter.points_to is not None)
-        yield from _reserved(function.body)
-
-
-def _reserved(block: Block) -> Iterator[Struct]:
-    for statement in block:
-        match statement:
-            case ReserveRecord():
-                yield statement.record
-            case If():
-                yield from chain(_reserved(statement.yes), _reserved(statement.no))
-            case Repeat():
-                yield from _reserved(statement.body)
-            case Switch():
-                for case in statement.cases:
-                    yield from _reserved(case.body)
-            case _:
-                pass
+        yield from (s.record for s in statements(function.body) if isinstance(s, ReserveRecord))
 
 
 def _collect(kind: Type, found: dict[Struct, None]) -> None:

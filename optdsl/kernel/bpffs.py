@@ -51,7 +51,7 @@ def make_pin_directory(name: str) -> Path:
     """Makes a directory for pins below the bpffs mount. Raises KernelError, with EEXIST if the name is taken."""
     path = ensure_bpffs() / pin_name(name)
     try:
-        path.mkdir(parents=True)
+        path.mkdir()
     except OSError as error:
         raise KernelError(f"cannot make the pin directory {path}", error.errno) from error
     return path

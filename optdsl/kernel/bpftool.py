@@ -62,7 +62,7 @@ class MapEntry:
 def load(object_file: Path, name: str) -> Pinned:
     """Loads all programs of an object file and pins them and the maps in a new directory `name` on bpffs.
 
-    `name` may contain slashes. The KernelError of a rejected program carries the verifier log.
+    The KernelError of a rejected program carries the verifier log.
     """
     pinned = Pinned(bpffs.make_pin_directory(name))
     try:
@@ -121,7 +121,7 @@ def read(pin: Path) -> Value:
 
 
 def set_member(pin: Path, path: str, value: int) -> None:
-    """Sets one integer of a pinned data section by its dotted path (`delayed_ack.divisor`) while programs go on running.
+    """Sets one integer of a pinned data section by its dotted path (`delayed_ack.divisor`) while programs run.
 
     The section is read, changed and written as a whole; a lock keeps other writers that do the same apart. Raises
     KernelError: ENOENT with the names there are, ERANGE if the integer does not fit.

@@ -213,11 +213,11 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """`for entry in table { }`."""
+    """`for id in names { }`, `for counter in counters { }`, `for i in 0..=3 { }`."""
 
     span: Span
     name: Name
-    container: Expression
+    container: Expression | Range
     body: Block
 
 
@@ -376,12 +376,12 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """`const limit = 64KiB`."""
+    """`const limit = 64KiB`, `const private = { 10.0.0.0/8 }`."""
 
     span: Span
     name: Name
     type: TypeNode | None
-    value: Expression
+    value: Expression | Braces
     doc: str
 
 
@@ -515,7 +515,7 @@ class Use:
     path: NameExpression
 
 
-Item = Option | PathManager | Const | Function | Enum | Table | Param
+Item = Option | PathManager | Const | Function | Enum | Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ class ContextAddress:
 class SocketOption:
     """An option of `bpf_setsockopt()` or `bpf_getsockopt()`.
 
-    `step` is how many base units one count of the option stands for: 1 000 000 where the kernel counts seconds.
+    `step` is how many base units one count of the option stands for: 1 000 000 where the kernel counts seconds. `below`
+    and `above` tell what happens to counts beyond the bounds of `Write`.
     """
 
     level: Level
@@ -91,6 +92,8 @@ class SocketOption:
     step: int = 1
     encoding: Encoding = Encoding.INT
     rounding: Rounding = Rounding.DOWN
+    below: Outside = Outside.REFUSED
+    above: Outside = Outside.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """How and since when an attribute can be assigned; `bounds` holds the values the kernel accepts as they are.
+    """How and since when an attribute can be assigned; `bounds` holds the values that the kernel accepts.
 
     `minimum_jiffies` is a lower bound that depends on the kernel's CONFIG_HZ: see `smallest_accepted`.
     """
@@ -125,8 +128,6 @@ class Write:
     since: KernelVersion
     how: SocketOption | OptionByFamily | KernelPatch
     bounds: Bounds
-    below: Outside = Outside.REFUSED
-    above: Outside = Outside.REFUSED
     minimum_jiffies: int = 0
 
     def smallest_accepted(self, hz: int) -> int:

@@ -6,8 +6,8 @@
 
 Rooms: `module` puts the text together; `debuginfo` over `metadata` describes types and lines; `statements`, `calls`,
 `values` and `memory` translate function bodies with a `frame` that knows the function's variables; `writer` numbers
-values and labels; `context` and `helpers` hold the kernel's ABI; `driver` runs LLVM. Importing this package imports
-neither LLVM nor those rooms.
+values and labels; `driver` runs LLVM; `assembly` makes its listing readable. The kernel's numbers are those of
+`targets/sockops.py`. Importing this package imports neither LLVM nor those rooms.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def emit_object(program: Program) -> bytes:
 
 def emit_assembly(program: Program) -> str:
     """The optimised program as BPF assembly, with the source lines as comments. Raises like `emit_object`."""
-    from optdsl.backends.llvm.driver import Output, generate, readable
+    from optdsl.backends.llvm.assembly import readable
+    from optdsl.backends.llvm.driver import Output, generate
 
-    return readable(generate(emit_llvm(program), Output.ASSEMBLY).decode())
+    return readable(generate(emit_llvm(program), Output.ASSEMBLY).decode(), program.sources)

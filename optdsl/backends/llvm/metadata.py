@@ -42,4 +42,8 @@ class Metadata:
 def quote(data: str | bytes) -> str:
     """A string constant of LLVM IR, quotes included; everything but plain printable ASCII becomes `\\XX`."""
     octets = data.encode() if isinstance(data, str) else data
-    return '"' + "".join(chr(octet) if 32 <= octet < 127 and octet not in b'"\\' else f"\\{octet:02X}" for octet in octets) + '"'
+    return '"' + "".join(map(_character, octets)) + '"'
+
+
+def _character(octet: int) -> str:
+    return chr(octet) if 32 <= octet < 127 and octet not in b'"\\' else f"\\{octet:02X}"

@@ -1,0 +1,83 @@
+"""Wording of what kernels lack and of clashes: OPT06xx sending and receiving, OPT07xx targets, OPT08xx kinds."""
+
+from __future__ import annotations
+
+from optdsl.diagnostics.model import Diagnostic, Label, Severity, Suggestion
+from optdsl.source import Span
+
+# --------------------------------------------------------------------------------- sending and receiving
+
+
+def wrong_side(span: Span, side: str, packet: str) -> Diagnostic:
+    return Diagnostic("OPT0601", f"a {side} never sends a {packet} packet", span)
+
+
+def policy_amount(span: Span, what: str) -> Diagnostic:
+    return Diagnostic("OPT0602", what, span)
+
+
+def no_full_socket(span: Span, what: str, place: str) -> Diagnostic:
+    return Diagnostic("OPT0603", f"{what} is not available {place}", span, notes=(
+        "while the kernel answers a SYN there is no full socket yet: only params, constants and the SYN are known",
+        ))  # fmt: skip
+
+
+def not_in_this_block(span: Span, what: str, place: str, hint: str = "") -> Diagnostic:
+    return Diagnostic("OPT0604", f"{what} cannot stand in {place}", span, hint)
+
+
+def unreachable_send(span: Span, packet: str, first: Span) -> Diagnostic:
+    return Diagnostic("OPT0605", f"never reached on {packet} packets", span, "an earlier `send` always matches",
+                      (Label(first, "this one"),), severity=Severity.WARNING)  # fmt: skip
+
+
+def not_assignable(span: Span, what: str) -> Diagnostic:
+    return Diagnostic("OPT0606", f"{what} cannot be assigned", span)
+
+
+# ----------------------------------------------------------------------------------------------- targets
+
+
+def needs_kernel(span: Span, what: str, needed: str, kernel: str) -> Diagnostic:
+    return Diagnostic("OPT0701", f"{what} needs Linux {needed}", span, f"this compile is for {kernel}", suggestion=
+                      Suggestion(f"compile with `--kernel {needed}`"))  # fmt: skip
+
+
+def needs_patches(span: Span, what: str) -> Diagnostic:
+    return Diagnostic("OPT0702", f"{what} needs a kernel with the series in kernel-patches/", span, notes=(
+        "the target `mainline` is for stock kernels; guard it with `if target has ...` to keep one file for both",
+        ))  # fmt: skip
+
+
+def not_readable(span: Span, path: str, kernel: str | None) -> Diagnostic:
+    note = f"it can be read from Linux {kernel}" if kernel else "the kernel offers no way to read it"
+    return Diagnostic("OPT0703", f"`{path}` can only be assigned", span, notes=(note,))
+
+
+def not_writable(span: Span, path: str) -> Diagnostic:
+    return Diagnostic("OPT0704", f"`{path}` can only be read", span)
+
+
+def mptcp_only(span: Span, what: str) -> Diagnostic:
+    return Diagnostic("OPT0705", f"{what} is part of MPTCP, which the target `mainline` does not serve yet", span)
+
+
+# -------------------------------------------------------------------------------------------------- kinds
+
+
+def same_kind(span: Span, what: str, first: Span) -> Diagnostic:
+    return Diagnostic("OPT0801", f"two options share {what}", span, "again", (Label(first, "first"),))
+
+
+def assigned_kind(span: Span, what: str, name: str, reference: str) -> Diagnostic:
+    return Diagnostic("OPT0802", f"{what} is assigned to {name}", span, f"see {reference}" if reference else "",
+                      severity=Severity.WARNING, notes=("experiments use `kind experimental` (RFC 6994)",))  # fmt: skip
+
+
+def kernel_kind(span: Span, kind: int, name: str) -> Diagnostic:
+    return Diagnostic("OPT0803", f"kind {kind} ({name}) belongs to the kernel's own TCP", span, notes=(
+        "the kernel writes and reads it itself and refuses a second one",))  # fmt: skip
+
+
+def bad_kind(span: Span, what: str) -> Diagnostic:
+    return Diagnostic("OPT0804", what, span)

@@ -1,0 +1,155 @@
+"""What is known at a point of a handler: narrower ranges and present fields, as conditions have shown.
+
+A value is read once in a handler and kept (see `lower`), so what a condition has shown of a param or an attribute
+stays true although user space or the kernel may change it meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from optdsl.ir.ops import Comparison
+from optdsl.semantics import model
+from optdsl.semantics.ranges import Interval
+from optdsl.semantics.types import BoolType, EnumType
+
+_NEGATED = {
+    Comparison.EQ: Comparison.NE, Comparison.NE: Comparison.EQ, Comparison.LT: Comparison.GE,
+    Comparison.GE: Comparison.LT, Comparison.GT: Comparison.LE, Comparison.LE: Comparison.GT,
+}  # fmt: skip
+_MIRRORED = {
+    Comparison.EQ: Comparison.EQ, Comparison.NE: Comparison.NE, Comparison.LT: Comparison.GT,
+    Comparison.GT: Comparison.LT, Comparison.LE: Comparison.GE, Comparison.GE: Comparison.LE,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Knowledge on the current path. `counts` are the ranges of the lengths of repeated fields."""
+
+    ranges: dict[model.Symbol, Interval] = field(default_factory=dict)
+    present: frozenset[model.Field] = frozenset()
+    counts: dict[model.Field, Interval] = field(default_factory=dict)
+    reachable: bool = True
+
+    def interval(self, symbol: model.Symbol, widest: Interval) -> Interval:
+        return self.ranges.get(symbol, widest)
+
+    def with_range(self, symbol: model.Symbol, interval: Interval) -> Facts:
+        return Facts({**self.ranges, symbol: interval}, self.present, self.counts, self.reachable)
+
+    def without(self, symbol: model.Symbol) -> Facts:
+        """Forgets a value that has changed."""
+        ranges = {key: value for key, value in self.ranges.items() if key is not symbol}
+        return Facts(ranges, self.present, self.counts, self.reachable)
+
+    def with_present(self, fields: tuple[model.Field, ...]) -> Facts:
+        return Facts(self.ranges, self.present | set(fields), self.counts, self.reachable)
+
+    def with_count(self, repeated: model.Field, interval: Interval) -> Facts:
+        return Facts(self.ranges, self.present, {**self.counts, repeated: interval}, self.reachable)
+
+    def unreachable(self) -> Facts:
+        return Facts(self.ranges, self.present, self.counts, False)
+
+    def join(self, other: Facts) -> Facts:
+        """What holds whichever of two paths was taken."""
+        if not self.reachable:
+            return other
+        if not other.reachable:
+            return self
+        ranges = {key: value.join(other.ranges[key]) for key, value in self.ranges.items() if key in other.ranges}
+        counts = {key: value.join(other.counts[key]) for key, value in self.counts.items() if key in other.counts}
+        return Facts(ranges, self.present & other.present, counts)
+
+
+def assume(facts: Facts, condition: model.Expression, holds: bool, layout: model.Layout | None) -> Facts:
+    """The facts where a condition has turned out true, or false."""
+    match condition:
+        case model.Literal():
+            return facts if bool(condition.value) is holds else facts.unreachable()
+        case model.Negation():
+            return assume(facts, condition.operand, not holds, layout)
+        case model.Logic():
+            return _assume_logic(facts, condition, holds, layout)
+        case model.Compare():
+            comparison = condition.comparison if holds else _NEGATED[condition.comparison]
+            facts = _assume_comparison(facts, comparison, condition.left, condition.right, layout)
+            return _assume_comparison(facts, _MIRRORED[comparison], condition.right, condition.left, layout)
+        case model.Present() if holds:
+            return facts.with_present(_announced_with(condition.field, layout))
+        case model.Read(type=BoolType()):
+            return _assume_flag(facts, condition.symbol, holds, layout)
+        case _:
+            return facts
+
+
+def _assume_logic(facts: Facts, logic: model.Logic, holds: bool, layout: model.Layout | None) -> Facts:
+    if logic.both is holds:
+        return assume(assume(facts, logic.left, holds, layout), logic.right, holds, layout)
+    first = assume(facts, logic.left, holds, layout)
+    second = assume(assume(facts, logic.left, not holds, layout), logic.right, holds, layout)
+    return first.join(second)
+
+
+def _assume_comparison(
+    facts: Facts, comparison: Comparison, left: model.Expression, right: model.Expression, layout: model.Layout | None
+) -> Facts:
+    bound = right.interval
+    if isinstance(left, model.CountOf):
+        narrowed = _narrow(facts.counts.get(left.field, left.interval), comparison, bound)
+        return facts.with_count(left.field, narrowed) if narrowed else facts.unreachable()
+    if not isinstance(left, model.Read) or isinstance(left.type, EnumType):
+        return facts
+    narrowed = _narrow(facts.interval(left.symbol, left.interval), comparison, bound)
+    if narrowed is None:
+        return facts.unreachable()
+    facts = facts.with_range(left.symbol, narrowed)
+    if isinstance(left.symbol, model.Field) and narrowed.is_constant and narrowed.low == 1:
+        return _assume_flag(facts, left.symbol, True, layout)
+    return facts
+
+
+def _narrow(interval: Interval, comparison: Comparison, bound: Interval) -> Interval | None:
+    match comparison:
+        case Comparison.EQ:
+            return interval.meet(bound)
+        case Comparison.LT:
+            return interval.meet(Interval(interval.low, bound.high - 1)) if bound.high > interval.low else None
+        case Comparison.LE:
+            return interval.meet(Interval(interval.low, bound.high)) if bound.high >= interval.low else None
+        case Comparison.GT:
+            return interval.meet(Interval(bound.low + 1, interval.high)) if bound.low < interval.high else None
+        case Comparison.GE:
+            return interval.meet(Interval(bound.low, interval.high)) if bound.low <= interval.high else None
+        case Comparison.NE:
+            return _leave_out(interval, bound)
+
+
+def _leave_out(interval: Interval, bound: Interval) -> Interval | None:
+    if not bound.is_constant:
+        return interval
+    if interval.is_constant and interval.low == bound.low:
+        return None
+    if interval.low == bound.low:
+        return Interval(interval.low + 1, interval.high)
+    if interval.high == bound.low:
+        return Interval(interval.low, interval.high - 1)
+    return interval
+
+
+def _assume_flag(facts: Facts, symbol: model.Symbol, holds: bool, layout: model.Layout | None) -> Facts:
+    facts = facts.with_range(symbol, Interval(int(holds), int(holds)))
+    if holds and isinstance(symbol, model.Field) and layout is not None:
+        return facts.with_present(layout.guarded_by(symbol.name))
+    return facts
+
+
+def _announced_with(field: model.Field, layout: model.Layout | None) -> tuple[model.Field, ...]:
+    """The fields that are there when `field` is: those of its flag, or the trailing ones before it."""
+    if layout is None:
+        return (field,)
+    if field.presence is model.Presence.FLAG:
+        return layout.guarded_by(field.flag)
+    trailing = [each for each in layout.fields if each.presence is model.Presence.LENGTH]
+    return tuple(trailing[: trailing.index(field) + 1]) if field in trailing else (field,)

@@ -1,0 +1,90 @@
+"""Checks option kinds: which the kernel keeps for itself, which IANA has assigned, which clash."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from optdsl.diagnostics import CompileError, Diagnostics
+from optdsl.diagnostics import targets as wording
+from optdsl.semantics import model
+from optdsl.source import Span
+from optdsl.syntax import tree
+from optdsl.targets import registry
+
+KERNEL_KINDS = frozenset({0, 1, 2, 3, 4, 5, 8, 19, 29, 30, 34})
+"""Kinds that Linux writes or reads itself (`net/ipv4/tcp_output.c`, `tcp_input.c`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedKind:
+    """A kind with its ExID, and the bytes that every option of it starts with (the length still zero)."""
+
+    span: Span
+    kind: int
+    exid: int | None
+    exid_bytes: int
+
+    @property
+    def header(self) -> bytes:
+        return bytes((self.kind, 0)) + (self.exid or 0).to_bytes(self.exid_bytes, "big")
+
+    def __str__(self) -> str:
+        return f"kind {self.kind}" if self.exid is None else f"ExID 0x{self.exid:0{2 * self.exid_bytes}X}"
+
+
+def check_kind(node: tree.Kind, option: tree.Name, diagnostics: Diagnostics) -> CheckedKind:
+    """The kind of an option. A kind that is assigned to something else is a warning."""
+    if node.form == "mptcp":
+        raise CompileError(wording.mptcp_only(node.span, "an MPTCP sub-option"))
+    kind = node.number.value if node.number is not None else registry.EXPERIMENTAL_KINDS[0]
+    if kind > 255:
+        raise CompileError(wording.bad_kind(node.span, "a kind is a number from 0 to 255"))
+    if kind in KERNEL_KINDS:
+        raise CompileError(wording.kernel_kind(node.span, kind, registry.OPTION_KINDS[kind].name))
+    if node.form == "exid":
+        return _experimental(node, kind, option, diagnostics)
+    if kind in registry.EXPERIMENTAL_KINDS:
+        raise CompileError(
+            wording.bad_kind(node.span, f"kind {kind} needs an ExID (RFC 6994): `kind experimental 0x...`")
+        )
+    assigned = registry.OPTION_KINDS.get(kind)
+    if assigned is not None and not _is_about(option.text, assigned.name):
+        diagnostics.add(wording.assigned_kind(node.span, f"kind {kind}", assigned.name, assigned.reference))
+    return CheckedKind(node.span, kind, None, 0)
+
+
+def _experimental(node: tree.Kind, kind: int, option: tree.Name, diagnostics: Diagnostics) -> CheckedKind:
+    assert node.exid is not None
+    if kind not in registry.EXPERIMENTAL_KINDS:
+        raise CompileError(wording.bad_kind(node.span, "only kinds 253 and 254 carry an ExID (RFC 6994)"))
+    exid = node.exid.value
+    if exid >= 1 << 32:
+        raise CompileError(wording.bad_kind(node.exid.span, "an ExID has 16 or 32 bits (RFC 6994)"))
+    # Written with more than four hexadecimal digits, 0x0000ABCD is an ExID of 32 bits as well.
+    digits = re.sub(r"^0[xX]|_", "", node.exid.span.text)
+    size = 4 if exid >= 1 << 16 or (node.exid.span.text[:2].lower() == "0x" and len(digits) > 4) else 2
+    checked = CheckedKind(node.span, kind, exid, size)
+    owner = registry.exid_owner(exid, size)
+    if owner is not None and not _is_about(option.text, owner.name):
+        diagnostics.add(wording.assigned_kind(node.exid.span, str(checked), owner.name, owner.reference))
+    return checked
+
+
+def _is_about(option: str, assigned: str) -> bool:
+    """Whether an option's name says that it is the assigned one: `user_timeout` is the "User Timeout Option"."""
+    words = {word for word in re.split(r"[^a-z0-9]+", assigned.lower()) if len(word) > 1} - {"option", "tcp"}
+    mine = {word for word in re.split(r"[^a-z0-9]+", option.lower()) if word}
+    initials = "".join(word[0] for word in re.split(r"[^a-z0-9]+", assigned.lower()) if word)
+    return bool(words) and (len(words & mine) * 2 > len(words) or option.lower() in words or option.lower() == initials)
+
+
+def check_clashes(options: list[model.Option], kinds: list[CheckedKind], diagnostics: Diagnostics) -> None:
+    """Two options of one program must not look alike to the kernel: it compares the kind and two bytes of ExID."""
+    seen: dict[tuple[int, bytes], CheckedKind] = {}
+    for option, kind in zip(options, kinds, strict=True):
+        key = (option.kind, kind.header[2:4])
+        first = seen.setdefault(key, kind)
+        if first is not kind:
+            same = "the first two bytes of an ExID" if str(first) != str(kind) else str(kind)
+            diagnostics.add(wording.same_kind(kind.span, same, first.span))

@@ -1,0 +1,503 @@
+"""The checked program: what the checker has proven, ready to be lowered.
+
+Names are resolved, units are gone (every number is in its base unit, every scale factor an explicit operation),
+constants are folded, loops are unrolled, and each value carries the interval that it stays in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from optdsl.ir.ops import BinaryOperator, Comparison
+from optdsl.semantics.ranges import Interval
+from optdsl.semantics.types import BytesType, Type
+from optdsl.source import Source, Span
+from optdsl.targets import Attribute, Event, KernelVersion, PacketClass, Role, Target
+
+# ------------------------------------------------------------------------------------------------- symbols
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """An address prefix in IPv6 form: IPv4 prefixes are below ::ffff:0:0/96."""
+
+    address: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Param:
+    """A value that user space may change. Reads are held inside `interval`, whatever was written."""
+
+    span: Span
+    name: str
+    type: Type
+    interval: Interval
+    initial: int | bytes | tuple[Prefix, ...]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """A value of each socket. Only the program writes it."""
+
+    span: Span
+    name: str
+    type: Type
+    interval: Interval
+    initial: int | bytes
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Constant entries by number; a tunable one also has a map whose entries go before the constant ones."""
+
+    span: Span
+    name: str
+    key: Interval
+    key_bits: int
+    value: Type
+    values: Interval
+    entries: tuple[tuple[int, int | bytes], ...]
+    tunable: bool
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LetSymbol:
+    """A `let`, an argument of an inlined `fn`, or the variable of an unrolled loop."""
+
+    span: Span
+    name: str
+
+
+class Presence(Enum):
+    """When a field is on the wire."""
+
+    ALWAYS = "always"
+    FLAG = "flag"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """A field of the layout. `raw` are the values allowed on the wire; a read gives raw x `step`."""
+
+    span: Span
+    name: str
+    type: Type
+    bits: int
+    raw: Interval
+    step: int
+    doc: str
+    presence: Presence = Presence.ALWAYS
+    flag: str = ""
+    repeat: Interval | None = None
+    fixed: int | None = None
+    """The value of a checked reserved field."""
+
+    @property
+    def is_reserved(self) -> bool:
+        return self.name == "_"
+
+    @property
+    def is_wide(self) -> bool:
+        """Longer than 64 bits."""
+        return isinstance(self.type, BytesType) and self.type.length > 8
+
+    @property
+    def interval(self) -> Interval:
+        """The values that a read may give."""
+        return self.raw.scaled(self.step)
+
+    @property
+    def largest_bytes(self) -> int:
+        """Whole bytes of an optional or repeated field at its largest."""
+        return self.bits // 8 * (self.repeat.high if self.repeat else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The fields behind kind, length and ExID, in wire order."""
+
+    span: Span
+    fields: tuple[Field, ...]
+    header: bytes
+    """Kind, a zero for the length, and the ExID where there is one."""
+    smallest: int
+    largest: int
+    """Bytes of the whole option."""
+    sizes: tuple[int, ...]
+    """Every length that the format allows, ascending."""
+
+    def field(self, name: str) -> Field | None:
+        return next((field for field in self.fields if field.name == name), None)
+
+    def guarded_by(self, flag: str) -> tuple[Field, ...]:
+        """The fields that a flag bit announces."""
+        return tuple(field for field in self.fields if field.flag == flag)
+
+
+# --------------------------------------------------------------------------------------------- expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    span: Span
+    type: Type
+    value: int
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.value, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class WideLiteral:
+    """Constant bytes: text, an address, `bytes[n]`."""
+
+    span: Span
+    type: BytesType
+    data: bytes
+
+    interval = Interval(0, 0)
+
+
+Symbol = Param | State | LetSymbol | Field | Attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The value of a name."""
+
+    span: Span
+    type: Type
+    interval: Interval
+    symbol: Symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of a repeated field, by a constant index."""
+
+    span: Span
+    type: Type
+    interval: Interval
+    field: Field
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountOf:
+    """How many elements a repeated field has."""
+
+    span: Span
+    type: Type
+    interval: Interval
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """An operation on numbers that is proven not to wrap and not to divide by zero."""
+
+    span: Span
+    type: Type
+    interval: Interval
+    operator: BinaryOperator
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """`if condition { yes } else { no }`."""
+
+    span: Span
+    type: Type
+    interval: Interval
+    condition: Expression
+    yes: Expression
+    no: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The entry of a table; only as the whole value of a statement with `else reject`."""
+
+    span: Span
+    type: Type
+    interval: Interval
+    table: Table
+    key: Expression
+
+
+class _Condition:
+    __slots__ = ()
+    interval = Interval(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(_Condition):
+    span: Span
+    type: Type
+    comparison: Comparison
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class WideEqual(_Condition):
+    """Two byte strings of one length are the same."""
+
+    span: Span
+    type: Type
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Logic(_Condition):
+    """`and` (`both`) or `or`, from left to right."""
+
+    span: Span
+    type: Type
+    both: bool
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Negation(_Condition):
+    span: Span
+    type: Type
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class InPrefixes(_Condition):
+    """An address is inside one of the prefixes of a param, or of a constant list."""
+
+    span: Span
+    type: Type
+    address: Expression
+    prefixes: Param | tuple[Prefix, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Present(_Condition):
+    """An optional field is on the wire."""
+
+    span: Span
+    type: Type
+    field: Field
+
+
+class Fact(Enum):
+    """What a send block may ask about the connection."""
+
+    RECEIVED = "received"
+    """The peer has sent this option: on a SYN-ACK, in the SYN; later, and validly, on any packet."""
+    SYN_COOKIE = "syn_cookie"
+    """This SYN-ACK carries a SYN cookie: the SYN's options will be forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactRead(_Condition):
+    span: Span
+    type: Type
+    fact: Fact
+
+
+Expression = (
+    Literal | WideLiteral | Read | Element | CountOf | Arithmetic | Choose | Lookup | Compare | WideEqual | Logic
+    | Negation | InPrefixes | Present | FactRead
+)  # fmt: skip
+
+# ----------------------------------------------------------------------------------------------- statements
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    span: Span
+    symbol: LetSymbol
+    value: Expression
+    otherwise: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetField:
+    """Gives a field its raw value."""
+
+    span: Span
+    field: Field
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class SetElements:
+    """Gives a repeated field its elements, raw."""
+
+    span: Span
+    field: Field
+    elements: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetState:
+    span: Span
+    state: State
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class SetAttribute:
+    span: Span
+    attribute: Attribute
+    value: Expression
+    otherwise: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    span: Span
+    condition: Expression
+    yes: Block
+    no: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Leaves the handler and counts the reason."""
+
+    span: Span
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Sends a record to user space."""
+
+    span: Span
+    record: Record
+    values: tuple[Expression, ...]
+
+
+Statement = Let | SetField | SetElements | SetState | SetAttribute | If | Reject | Emit
+Block = tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The form of an emitted record: names and types."""
+
+    name: str
+    members: tuple[tuple[str, Type], ...]
+
+
+# ------------------------------------------------------------------------------------------------- handlers
+
+
+class PolicyForm(Enum):
+    """How often an option is sent."""
+
+    EACH = "each"
+    ONCE = "once"
+    UNTIL_ACKED = "until acked"
+    INTERVAL = "every duration"
+    BYTES = "every size"
+    PACKETS = "every n packets"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy; `amount` in microseconds, bytes or packets."""
+
+    form: PolicyForm
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Send:
+    span: Span
+    sender: Role | None
+    packets: frozenset[PacketClass]
+    policy: Policy
+    guard: Expression | None
+    body: Block
+    largest: int
+    """Bytes of the option at most, as this statement writes it."""
+    dynamic: bool
+    """Paths differ in which optional fields they write."""
+    always: frozenset[str]
+    """The optional fields that every path writes."""
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Receive:
+    span: Span
+    receiver: Role | None
+    guard: Expression | None
+    body: Block
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Handler:
+    span: Span
+    event: Event
+    role: Role | None
+    guard: Expression | None
+    body: Block
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Option:
+    """One checked option."""
+
+    span: Span
+    name: str
+    doc: str
+    kind: int
+    exid: int | None
+    exid_bytes: int
+    layout: Layout
+    params: tuple[Param, ...]
+    states: tuple[State, ...]
+    tables: tuple[Table, ...]
+    sends: tuple[Send, ...]
+    receives: tuple[Receive, ...]
+    handlers: tuple[Handler, ...]
+    reasons: tuple[str, ...]
+    """Why a received option is rejected, besides what the format itself demands."""
+
+    def largest_on(self, packet: PacketClass) -> int:
+        """Bytes of the option on a class of packet at most; 0 if it is never sent there."""
+        return max((send.largest for send in self.sends if packet in send.packets), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Why a kernel version is needed: the first version and what asks for it."""
+
+    version: KernelVersion
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedProgram:
+    """Everything that one object will hold."""
+
+    name: str
+    sources: tuple[Source, ...]
+    options: tuple[Option, ...]
+    tables: tuple[Table, ...]
+    records: tuple[Record, ...]
+    target: Target
+    kernel: KernelVersion
+    """The kernel compiled for: as asked, or the lowest that the program needs."""
+    requirements: tuple[Requirement, ...]
