@@ -172,16 +172,12 @@ class Invocation:
     def store(self, source: bytes) -> int:
         """`bpf_store_hdr_opt(ctx, source, len(source), 0)`.
 
-        The kernel takes an option whose length byte is 0 or 1 and so breaks the packet; here that is an error.
+        The kernel takes an option whose length byte is 0 or 1 and so breaks the packet; that raises InterpreterError.
         """
-        if (
-            self.context.op == SockOp.WRITE_HDR_OPT_CB
-            and len(source) >= SMALLEST_OPTION
-            and source[1] < SMALLEST_OPTION
-        ):
-            raise InterpreterError(f"stores an option with length byte {source[1]}")
         option = source[: source[1]] if len(source) >= SMALLEST_OPTION else source
         result = self._refuse_store(source)
+        if result == 0 and len(option) < SMALLEST_OPTION:
+            raise InterpreterError(f"stores an option with length byte {source[1]}")
         if result == 0:
             self.options = (self.options or b"") + option
             self.space -= len(option)

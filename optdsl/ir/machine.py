@@ -1,9 +1,12 @@
 """A machine that runs a program in IR: keeps its globals and maps from one invocation to the next.
 
-machine = Machine(program)
-machine.set("delayed_ack.divisor", 3)
-result = machine.run(SockOpsContext(SockOp.ACTIVE_ESTABLISHED_CB, socket=1, options=option))
-assert machine.counter("delayed_ack.received") == 1
+For example:
+
+    machine = Machine(program)
+    machine.set("delayed_ack.divisor", 3)
+    option = bytes.fromhex("fd0644410204")
+    result = machine.run(SockOpsContext(SockOp.PARSE_HDR_OPT_CB, socket=1, options=option))
+    assert machine.counter("delayed_ack.received") == 1
 """
 
 from __future__ import annotations

@@ -271,7 +271,7 @@ def _loops(at: Build) -> Function:
 
 def _options(at: Build) -> Function:
     """The three calls for header options, with a local buffer; each is possible in one event only."""
-    option, got = in_buffer("option"), at.assign
+    option = in_buffer("option")
     return at.function(
         "options",
         DeclareBuffer(at.span, "option", 12),
@@ -282,18 +282,18 @@ def _options(at: Build) -> Function:
         at.when(
             at.compare(at.context("op"), "==", 14),
             ReserveOption(at.span, "reserved", at.binary("+", at.local("extra"), 12)),
-            got("got", at.local("reserved")),
+            at.assign("got", at.local("reserved")),
         ),
         at.when(
             at.compare(at.context("op"), "==", 15),
             StoreOption(at.span, "stored", option, 12),
-            got("got", at.local("stored")),
+            at.assign("got", at.local("stored")),
         ),
         at.when(
             at.compare(at.context("op"), "==", 13),
             at.store_bytes(option, 1, 1, 4),
             LoadOption(at.span, "loaded", option, 12, at.const(1)),
-            got("got", at.local("loaded")),
+            at.assign("got", at.local("loaded")),
         ),
         at.leave(at.local("got")),
         parameters=(Parameter("extra"),),
@@ -319,21 +319,18 @@ def _sockets(at: Build) -> Function:
 
 
 def _records(at: Build) -> Function:
+    filled = (
+        at.store(behind("event", "time"), at.local("time")),
+        at.store_bytes(behind("event", "text"), 0, 8, 0x68656C6C6F000000),
+        at.store_bytes(behind("event", "text"), 8, 8, 0),
+        at.store(behind("event", "port"), SwapBytes(at.span, 16, at.context("remote_port"))),
+        SubmitRecord(at.span, "event"),
+    )
     return at.function(
         "records",
         Now(at.span, "time"),
         ReserveRecord(at.span, "event", "events", _EVENT),
-        at.when(
-            IsNull(at.span, "event"),
-            at.count("first"),
-            otherwise=(
-                at.store(behind("event", "time"), at.local("time")),
-                at.store_bytes(behind("event", "text"), 0, 8, 0x68656C6C6F000000),
-                at.store_bytes(behind("event", "text"), 8, 8, 0),
-                at.store(behind("event", "port"), SwapBytes(at.span, 16, at.context("remote_port"))),
-                SubmitRecord(at.span, "event"),
-            ),
-        ),
+        at.when(IsNull(at.span, "event"), at.count("first"), otherwise=filled),
         ReserveRecord(at.span, "note", "events", _NOTE),
         at.when(
             Not(at.span, IsNull(at.span, "note")),
@@ -347,22 +344,13 @@ def _records(at: Build) -> Function:
 
 def _work(at: Build) -> Function:
     """Everything that needs map memory; called with two kinds of it."""
-    row = AddressOf(behind("row"))
+    row, hits, data = (AddressOf(behind("row", *path)) for path in ((), ("hits",), ("nest", "bytes")))
     return at.function(
         "work",
         Call(at.span, "bytes", (row,), "one"),
         Call(at.span, "arrays", (row,), "two"),
         Call(at.span, "loops", (row,), "three"),
-        Call(
-            at.span,
-            "count",
-            (
-                AddressOf(behind("row", "hits")),
-                AddressOf(behind("row", "nest", "bytes")),
-                at.local("one"),
-                at.local("two"),
-            ),
-        ),
+        Call(at.span, "count", (hits, data, at.local("one"), at.local("two"))),
         Call(at.span, "mix", (at.local("two"), at.local("three")), "mixed"),
         at.leave(at.local("mixed")),
         parameters=(Parameter("row", _ROW),),

@@ -15,7 +15,7 @@ import pytest
 from ir_build import find, in_buffer
 from ir_samples import delayed_ack, results, torture
 
-from optdsl.backends.llvm import BackendError, emit_assembly, emit_object
+from optdsl.backends.llvm import BackendError, driver, emit_assembly, emit_object
 from optdsl.backends.llvm.driver import Output, generate
 from optdsl.elf.object import read_object
 from optdsl.ir.check import check_program
@@ -116,7 +116,7 @@ def test_lines_quote_the_source() -> None:
     quoted = {(line.line, line.text.strip()) for line in lines}
     assert (19, "socket.delack_max = clamp(socket.min_rtt / rtt_divisor, 1ms, 200ms)") in quoted
     assert (14, "rtt_divisor = divisor") in quoted
-    assert (9 in {line.column for line in lines}) is True
+    assert (19, 9) in {(line.line, line.column) for line in lines}
 
 
 def test_lines_of_several_sources() -> None:
@@ -214,13 +214,35 @@ def test_text_that_llvm_cannot_read_is_an_error() -> None:
     assert caught.value.file is None
 
 
-def test_an_abort_of_llvm_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
-    broken = 'target triple = "bpfel"\ndefine i32 @f() {\n  %t = call i32 @g()\n  ret i32 %t\n}\ndeclare i32 @g(...)\n'
-    too_many = ", ".join(["i64 1"] * 9)
-    with pytest.raises(BackendError) as caught:
-        generate(broken.replace("@g()", f"(...) @g({too_many})"), Output.OBJECT)
-    assert caught.value.stage == "generate"
+def test_an_error_of_llvm_without_a_place_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ", ".join(["i64 1"] * 6)
+    text = (
+        'target triple = "bpfel"\n'
+        f"define i64 @f() {{\n  %t = call i64 @g({arguments})\n  ret i64 %t\n}}\n"
+        f"declare i64 @g({arguments.replace(' 1', '')})\n"
+    )
+    with pytest.raises(BackendError, match=r"function f: .*arguments") as caught:
+        generate(text, Output.OBJECT)
+    assert (caught.value.stage, caught.value.file, caught.value.line) == ("generate", None, None)
     assert capfd.readouterr().err == ""
+
+
+def test_an_abort_of_llvm_is_an_error() -> None:
+    def job(report: Callable[[str], None]) -> bytes:
+        report("optimise")
+        os.write(2, b"Assertion failed\n")
+        os.abort()
+
+    with pytest.raises(BackendError, match="Assertion failed"):
+        driver.in_child(job)
+
+
+def test_much_output_on_both_pipes_does_not_block() -> None:
+    def job(_: Callable[[str], None]) -> bytes:
+        os.write(2, bytes(1 << 19))
+        return bytes(1 << 21)
+
+    assert driver.in_child(job) == bytes(1 << 21)
 
 
 def test_the_compiler_survives_errors_and_goes_on() -> None:

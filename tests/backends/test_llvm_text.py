@@ -68,14 +68,14 @@ def test_parameters_are_read_afresh_and_constants_are_not() -> None:
 
 def test_inlining_is_as_asked() -> None:
     text = emit_llvm(delayed_ack())
-    assert "@delayed_ack_compose(ptr %ctx, ptr %socket) #0 alwaysinline" in text
-    assert "@delayed_ack_receive(ptr %ctx, ptr %socket, i64 %from_syn) #0 noinline" in text
+    assert "@delayed_ack_compose(ptr %ctx, ptr %arg.socket) #0 alwaysinline" in text
+    assert "@delayed_ack_receive(ptr %ctx, ptr %arg.socket, i64 %arg.from_syn) #0 noinline" in text
 
 
 def test_the_counting_function_gives_way_to_one_of_the_program() -> None:
     text = emit_llvm(torture())
     assert "define internal void @count_(i64 %offset)" in text
-    assert "define internal void @count(ptr %ctx, ptr %hits" in text
+    assert "define internal void @count(ptr %ctx, ptr %arg.hits" in text
 
 
 def test_a_variable_offset_into_the_stack_is_refused() -> None:
@@ -152,4 +152,4 @@ def test_loads_of_bytes_are_as_wide_as_the_alignment_allows(
     program = small()
     text = emit_llvm(replace(program, functions=(function, *program.functions)))
     body = text[text.index("define internal i64 @look") : text.index("define i32 @small")]
-    assert re.findall(r"load (i\d+), ptr %(?:bytes|t)", body) == loads
+    assert re.findall(r"load (i\d+), ptr %(?:arg|t)", body) == loads

@@ -47,7 +47,7 @@ def gallery() -> Program:
         _socket_options(),
         _record(),
         function("reserve", ops.ReserveOption(HERE, "reserved", n(12))),
-        function("write", buffer("option", 8), ops.StoreOption(HERE, "stored", in_buffer("option"), 8)),
+        _write(),
         entry=(
             ops.Switch(
                 HERE,
@@ -63,9 +63,19 @@ def gallery() -> Program:
             if_(
                 ops.Not(HERE, is_null("state")),
                 call("numbers", n(3), result="sum"),
-                call("memory", ops.AddressOf(behind("state")), ops.AddressOf(behind("state", "wide")), v("sum")),
+                let("index", binary("%", v("sum"), n(4))),
+                call("memory", ops.AddressOf(behind("state")), ops.AddressOf(behind("state", "wide")), v("index")),
             ),
         ),
+    )
+
+
+def _write() -> Function:
+    return function(
+        "write",
+        buffer("option", 8),
+        store_bytes(in_buffer("option"), 0, 2, n(0x1E04)),
+        ops.StoreOption(HERE, "stored", in_buffer("option"), 8),
     )
 
 

@@ -15,7 +15,6 @@ from ir_programs import (
     SCRATCH_STATE,
     assign,
     behind,
-    binary,
     buffer,
     call,
     compare,
@@ -60,7 +59,7 @@ from optdsl.ir.types import (
 )
 
 STATE = (storage("state"), if_(is_null("state"), return_()))
-BREAK, ADD = ops.Break(HERE), binary("+", n(1), n(1))
+BREAK = ops.Break(HERE)
 WIDE = SCRATCH_STATE.member("wide").type
 
 
@@ -111,7 +110,7 @@ FINE = {
         function("f", if_(is_null("ctx.sk"), return_(n(1)), no=(return_(n(2)),)), returns=True)
     ),
     "statements that are never reached": with_body(storage("p"), return_(), store(behind("p", "small"), n(1))),
-    "a local named like a map that is not used": with_body(let("names", n(1)), assign("names", ADD)),
+    "a local named like a map that is not used": with_body(let("names", n(1)), assign("names", n(2))),
     "helpers behind a comparison": events(if_(compare(ctx("op"), "==", n(14)), call("reserve"))),
     "two switches": events(on(ctx("op"), 14, on(ctx("op"), 14, call("reserve")), on(ctx("op"), 15, call("reserve")))),
     "512 bytes of buffers": with_body(buffer("a", 500), buffer("b", 8)),

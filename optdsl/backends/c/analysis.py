@@ -1,4 +1,4 @@
-"""What the C of a function depends on beyond its own text: found once for the whole program, before anything is printed.
+"""What the C of a function depends on beyond its own text, found for the whole program before anything is printed.
 
 - `errors`: results of the kernel's helpers that the function tests for being negative. C calls them `long`.
 - `fallible`: functions whose result is tested like that; they return `long`.
@@ -30,10 +30,9 @@ _HELPER_RESULTS = (
 
 @dataclass(frozen=True, slots=True)
 class FunctionFacts:
-    """`reads` counts how often each local name is used, `writes` how often a statement sets it."""
+    """`reads` counts how often each local name is used by what has an effect."""
 
     reads: Counter[str]
-    writes: Counter[str]
     errors: frozenset[str]
 
 
@@ -109,11 +108,44 @@ def read_names(part: object) -> Iterator[str]:
 
 def _function_facts(function: Function) -> FunctionFacts:
     body = list(nodes(function.body))
-    writes = Counter(name for node in body if (name := written_name(node)) is not None)
-    tested = {node.value.name for node in body if isinstance(node, ops.IsNegative) and isinstance(node.value, ops.Local)}
+    tested = {
+        node.value.name for node in body if isinstance(node, ops.IsNegative) and isinstance(node.value, ops.Local)
+    }
     from_helpers = {written_name(node) for node in body if isinstance(node, _HELPER_RESULTS)}
-    errors = frozenset(name for name in tested & from_helpers if writes[name] == 1)
-    return FunctionFacts(Counter(read_names(function.body)), writes, errors)
+    return FunctionFacts(_reads(function.body), frozenset(name for name in tested if name in from_helpers))
+
+
+def _reads(body: ops.Block) -> Counter[str]:
+    """How often each name is read by code that can run, and not only to compute what nothing reads."""
+    parts = list(_readers(body))
+    reads = Counter(name for _, names in parts for name in names)
+    while True:
+        useful = Counter(name for target, names in parts if target is None or reads[target] for name in names)
+        if useful == reads:
+            return reads
+        reads = useful
+
+
+def _readers(block: ops.Block) -> Iterator[tuple[str | None, list[str]]]:
+    """(the name that a part of the code sets and has no other effect than that, the other names that it reads)."""
+    for statement in block:
+        match statement:
+            case ops.If(condition=ops.Always(holds=holds)):
+                yield from _readers(statement.yes if holds else statement.no)
+            case ops.If(condition=condition, yes=yes, no=no):
+                yield None, list(read_names(condition))
+                yield from _readers(yes)
+                yield from _readers(no)
+            case ops.Repeat(body=body):
+                yield from _readers(body)
+            case ops.Switch(value=value, cases=cases):
+                yield None, list(read_names(value))
+                for case in cases:
+                    yield from _readers(case.body)
+            case ops.Let(name=target, value=value) | ops.Assign(name=target, value=value):
+                yield target, [name for name in read_names(value) if name != target]
+            case _:
+                yield None, list(read_names(statement))
 
 
 def _calls(function: Function) -> tuple[str, ...]:
@@ -146,7 +178,7 @@ def _guarded(program: Program, calls: Mapping[str, Iterable[str]]) -> Iterator[s
     function reads before its first branch is on every path and does not count (see `leading`).
     """
     for root in program.functions:
-        if root.inline:
+        if not is_subprogram(program, root):
             continue
         unit, pending = {root.name}, [root.name]
         while pending:
@@ -162,6 +194,11 @@ def _guarded(program: Program, calls: Mapping[str, Iterable[str]]) -> Iterator[s
             parts += [case.body for case in head.cases]
         if len({field for part in parts for field in _fields_read(part)}) > 1:
             yield from unit
+
+
+def is_subprogram(program: Program, function: Function) -> bool:
+    """True for a function that clang does not inline into another."""
+    return not function.inline or function.name == program.entry
 
 
 def leading(body: ops.Block) -> int:
@@ -194,7 +231,7 @@ def _fields_read(part: object) -> Iterator[str]:
 
 
 def _callbacks(program: Program, calls: Mapping[str, Iterable[str]]) -> dict[str, frozenset[int]]:
-    """Follows calls from the cases of the entry's `switch (ctx->op)`. A function called elsewhere has every callback."""
+    """Follows calls from the cases of the entry's `switch (ctx->op)`; others may be made under any."""
     found: defaultdict[str, set[int]] = defaultdict(set)
     pending: list[tuple[str, frozenset[int]]] = []
     for statement in program.function(program.entry).body:

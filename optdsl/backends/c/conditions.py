@@ -6,7 +6,7 @@ from typing import assert_never
 
 from optdsl.backends.c.expression import Binding, Expression, Kind, named
 from optdsl.backends.c.frame import Frame
-from optdsl.backends.c.leaves import is_error, local, plain
+from optdsl.backends.c.leaves import error_text, is_error, local, plain
 from optdsl.backends.c.places import Print, locate
 from optdsl.ir import ops
 from optdsl.ir.types import Scalar
@@ -85,6 +85,9 @@ def _joined(
     frame: Frame, show: Print, condition: ops.Both | ops.Either, operator: str, binding: Binding, *, left_holds: bool
 ) -> Expression:
     """Both sides, with parentheses around `&&` in `||` (`-Wparentheses`); the right one knows what the left proves."""
+    if isinstance(condition.left, ops.Always):
+        chosen = condition.right if condition.left.holds is left_holds else condition.left
+        return condition_expression(frame, chosen, show)
     left = condition_expression(frame, condition.left, show)
     with frame.knowing(not_negative(condition.left, holds=left_holds)):
         right = condition_expression(frame, condition.right, show)
@@ -124,9 +127,7 @@ def _operand(value: Expression) -> str:
     return value.within(Binding.SHIFT)
 
 
-def _truth_test(
-    frame: Frame, show: Print, condition: ops.Compare, comparison: ops.Comparison
-) -> Expression | None:
+def _truth_test(frame: Frame, show: Print, condition: ops.Compare, comparison: ops.Comparison) -> Expression | None:
     """Flags and conditions used as numbers are tested without a comparison: `socket->done`, `!socket->done`."""
     match condition.right:
         case ops.Const(value=0 | 1 as number) if comparison in _EQUALITY:
@@ -168,10 +169,14 @@ def _comparable(
     if isinstance(right, ops.Const) and (right.value <= Kind.LONG.capacity or is_error(right.value)):
         result = plain(frame, left)
         if result is not None and comparison in _EQUALITY:
-            return Expression(result), Expression(plain(frame, right) or show(right).text, Binding.UNARY)
+            text = error_text(frame, right.value) if is_error(right.value) else show(right).text
+            return Expression(result), Expression(text)
     one, other = (show(side).exact() for side in (left, right))
+    # What is always true or false clang reports for the narrower type.
     if other.constant is not None and other.constant > one.high:
-        return one.as_u64(), other  # always true or false, which clang would report for the narrower type
+        one = one.as_u64()
+    if one.constant is not None and one.constant > other.high:
+        other = other.as_u64()
     if {one.kind, other.kind} == {Kind.LONG, Kind.U64}:
         one, other = (side if side.constant is not None else side.as_u64() for side in (one, other))
     return one, other

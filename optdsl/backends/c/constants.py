@@ -1,50 +1,48 @@
 """Numbers of the kernel by the names that its headers give them.
 
-Sources: include/uapi/linux/{bpf,tcp,in,in6}.h, include/uapi/asm-generic/{socket,errno-base,errno}.h,
-include/linux/socket.h (levels, address families) and include/net/tcp.h (TCPHDR_*). Only linux/bpf.h is included by
-generated files; a name from elsewhere is `#define`d by the file that uses it.
+The numbers stand in `targets`; here they get the names of include/uapi/linux/{bpf,tcp,in,in6}.h, include/linux/socket.h
+(levels, address families), include/net/tcp.h (TCPHDR_*) and include/uapi/asm-generic/errno*.h. Generated files include
+linux/bpf.h only; a name from elsewhere is `#define`d by the file that uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from optdsl.ir.sock_ops import ALL_CALLBACK_FLAGS, SOCKET_LEVELS, Callback, CallbackFlag
+from optdsl.ir.sock_ops import ALL_CALLBACK_FLAGS
+from optdsl.targets import options, sockops
+from optdsl.targets.attribute import OptionByFamily, SocketOption
+from optdsl.targets.sockops import CallbackFlag, HeaderPass, Level, SockOp, TcpFlag, TcpState
 
-CALLBACK_FLAG_NAMES = {int(flag): f"BPF_SOCK_OPS_{flag.name}_CB_FLAG" for flag in CallbackFlag}
-_CALLBACK_NAMES = {int(callback): f"BPF_SOCK_OPS_{callback.name}_CB" for callback in Callback} | {
-    1: "BPF_SOCK_OPS_TIMEOUT_INIT",
-    2: "BPF_SOCK_OPS_RWND_INIT",
+
+def _socket_options() -> Iterator[SocketOption]:
+    for value in vars(options).values():
+        match value:
+            case SocketOption():
+                yield value
+            case OptionByFamily():
+                yield from (value.ip4, value.ip6)
+            case _:
+                pass
+
+
+_LEVELS: dict[int, str] = {int(level): level.name for level in Level}
+_SOCKET_OPTIONS: dict[tuple[int, int], str] = {
+    **{(int(option.level), option.number): option.name for option in _socket_options()},
+    (Level.SOL_TCP, sockops.TCP_SAVE_SYN): "TCP_SAVE_SYN",
+    (Level.SOL_TCP, sockops.TCP_SAVED_SYN): "TCP_SAVED_SYN",
+    (Level.SOL_TCP, sockops.TCP_BPF_SYN): "TCP_BPF_SYN",
+    (Level.SOL_TCP, sockops.TCP_BPF_SYN_IP): "TCP_BPF_SYN_IP",
+    (Level.SOL_TCP, sockops.TCP_BPF_SYN_MAC): "TCP_BPF_SYN_MAC",
+    (Level.SOL_TCP, sockops.TCP_BPF_SOCK_OPS_CB_FLAGS): "TCP_BPF_SOCK_OPS_CB_FLAGS",
 }
-_WRITE_HEADER = {1: "BPF_WRITE_HDR_TCP_CURRENT_MSS", 2: "BPF_WRITE_HDR_TCP_SYNACK_COOKIE"}
-_TCP_STATES = {
-    1: "BPF_TCP_ESTABLISHED", 2: "BPF_TCP_SYN_SENT", 3: "BPF_TCP_SYN_RECV", 4: "BPF_TCP_FIN_WAIT1",
-    5: "BPF_TCP_FIN_WAIT2", 6: "BPF_TCP_TIME_WAIT", 7: "BPF_TCP_CLOSE", 8: "BPF_TCP_CLOSE_WAIT",
-    9: "BPF_TCP_LAST_ACK", 10: "BPF_TCP_LISTEN", 11: "BPF_TCP_CLOSING", 12: "BPF_TCP_NEW_SYN_RECV",
-}  # fmt: skip
-_FAMILIES = {2: "AF_INET", 10: "AF_INET6"}
-_TCP_FLAGS = {
-    0x01: "TCPHDR_FIN", 0x02: "TCPHDR_SYN", 0x04: "TCPHDR_RST", 0x08: "TCPHDR_PSH",
-    0x10: "TCPHDR_ACK", 0x20: "TCPHDR_URG", 0x40: "TCPHDR_ECE", 0x80: "TCPHDR_CWR",
-}  # fmt: skip
-
-_SOCKET_OPTIONS: dict[int, dict[int, str]] = {
-    0: {1: "IP_TOS"},
-    1: {
-        2: "SO_REUSEADDR", 7: "SO_SNDBUF", 8: "SO_RCVBUF", 9: "SO_KEEPALIVE", 12: "SO_PRIORITY", 15: "SO_REUSEPORT",
-        18: "SO_RCVLOWAT", 36: "SO_MARK", 47: "SO_MAX_PACING_RATE", 74: "SO_TXREHASH",
-    },
-    6: {
-        1: "TCP_NODELAY", 2: "TCP_MAXSEG", 4: "TCP_KEEPIDLE", 5: "TCP_KEEPINTVL", 6: "TCP_KEEPCNT", 7: "TCP_SYNCNT",
-        10: "TCP_WINDOW_CLAMP", 11: "TCP_INFO", 13: "TCP_CONGESTION", 16: "TCP_THIN_LINEAR_TIMEOUTS",
-        18: "TCP_USER_TIMEOUT", 25: "TCP_NOTSENT_LOWAT", 27: "TCP_SAVE_SYN", 28: "TCP_SAVED_SYN",
-        44: "TCP_RTO_MAX_MS", 1001: "TCP_BPF_IW", 1002: "TCP_BPF_SNDCWND_CLAMP", 1003: "TCP_BPF_DELACK_MAX",
-        1004: "TCP_BPF_RTO_MIN", 1005: "TCP_BPF_SYN", 1006: "TCP_BPF_SYN_IP", 1007: "TCP_BPF_SYN_MAC",
-        1008: "TCP_BPF_SOCK_OPS_CB_FLAGS",
-    },
-    41: {67: "IPV6_TCLASS", 70: "IPV6_AUTOFLOWLABEL"},
-}  # fmt: skip
+_CALLBACK_FLAGS = {int(flag): f"BPF_SOCK_OPS_{flag.name}_CB_FLAG" for flag in CallbackFlag if flag}
+_TCP_FLAGS = {int(flag): f"TCPHDR_{flag.name}" for flag in TcpFlag}
+_CALLBACKS = {int(callback): f"BPF_SOCK_OPS_{callback.name}" for callback in SockOp}
+_TCP_STATES = {int(state): f"BPF_TCP_{state.name}" for state in TcpState}
+_HEADER_PASSES = {int(one): f"BPF_WRITE_HDR_TCP_{one.name}" for one in HeaderPass if one is not HeaderPass.PACKET}
+_FAMILIES = {sockops.AF_INET: "AF_INET", sockops.AF_INET6: "AF_INET6"}
 
 _ERRORS = {
     1: "EPERM", 2: "ENOENT", 12: "ENOMEM", 14: "EFAULT", 16: "EBUSY", 17: "EEXIST", 22: "EINVAL", 28: "ENOSPC",
@@ -65,11 +63,11 @@ class Constants:
 
     def level(self, level: int) -> str:
         """A level of `setsockopt`: `SOL_TCP`."""
-        return self._named(SOCKET_LEVELS, level)
+        return self._named(_LEVELS, level)
 
     def socket_option(self, level: int, option: int) -> str:
         """An option of `setsockopt` at a level: `TCP_BPF_DELACK_MAX`."""
-        return self._named(_SOCKET_OPTIONS.get(level, _NONE), option)
+        return self._use(_SOCKET_OPTIONS[level, option], option) if (level, option) in _SOCKET_OPTIONS else str(option)
 
     def error(self, number: int) -> str:
         """A negative error: `-ENOMSG` for 42."""
@@ -79,7 +77,7 @@ class Constants:
         """Bits of `bpf_sock_ops_cb_flags`, joined by `|`."""
         if flags == ALL_CALLBACK_FLAGS:
             return "BPF_SOCK_OPS_ALL_CB_FLAGS"
-        return self._bits(CALLBACK_FLAG_NAMES, flags)
+        return self._bits(_CALLBACK_FLAGS, flags)
 
     def tcp_flags(self, flags: int) -> str:
         """Bits of `skb_tcp_flags`, joined by `|`."""
@@ -91,11 +89,11 @@ class Constants:
 
     def field_value(self, field: str, number: int, callbacks: Iterable[int]) -> str | None:
         """What a field of the context is compared with, if the headers name it; `callbacks` are those it may be in."""
-        headers = {Callback.HDR_OPT_LEN, Callback.WRITE_HDR_OPT}
-        names = {"op": _CALLBACK_NAMES, "family": _FAMILIES, "state": _TCP_STATES}.get(field, _NONE)
+        headers = {SockOp.HDR_OPT_LEN_CB, SockOp.WRITE_HDR_OPT_CB}
+        names = {"op": _CALLBACKS, "family": _FAMILIES, "state": _TCP_STATES}.get(field, _NONE)
         if field == "args[0]" and set(callbacks) and set(callbacks) <= headers:
-            names = _WRITE_HEADER
-        elif field in ("args[0]", "args[1]") and set(callbacks) == {Callback.STATE}:
+            names = _HEADER_PASSES
+        elif field in ("args[0]", "args[1]") and set(callbacks) == {SockOp.STATE_CB}:
             names = _TCP_STATES
         return self._use(names[number], number) if number in names else None
 

@@ -60,11 +60,11 @@ def _scalars(program: Program) -> Iterator[t.Scalar]:
     roots += [one.type for one in program.globals]
     roots += [side for one in program.maps for side in (one.key, one.value) if side is not None]
     roots += [one.points_to for function in program.functions for one in function.parameters if one.points_to]
-    for kind in roots:
-        while isinstance(kind, t.Array):
-            kind = kind.element
-        if isinstance(kind, t.Scalar):
-            yield kind
+    yield from (kind for kind in map(_innermost, roots) if isinstance(kind, t.Scalar))
+
+
+def _innermost(kind: t.Type) -> t.Type:
+    return _innermost(kind.element) if isinstance(kind, t.Array) else kind
 
 
 def struct_lines(struct: t.Struct) -> list[str]:
@@ -141,7 +141,7 @@ def record_lines(record: t.Struct) -> list[str]:
 
 
 def _initial_lines(head: str, kind: t.Type, value: t.Initial, depth: int, end: str) -> list[str]:
-    """`head value end`, on one line unless the value has members or more elements than fit."""
+    """`head value end`, on one line if it fits; the members of a variable itself stand on lines of their own."""
     tabs = "\t" * depth
     match kind, value:
         case t.Struct(), tuple():
@@ -150,6 +150,9 @@ def _initial_lines(head: str, kind: t.Type, value: t.Initial, depth: int, end: s
                 for member, one in zip(kind.members, value, strict=True)
                 for line in _initial_lines(f".{identifier(member.name)} = ", member.type, one, depth + 1, ",")
             ]
+            flat = f"{tabs}{head}{{ {' '.join(line.strip() for line in inner).rstrip(',')} }}{end}"
+            if depth and len(flat.expandtabs(TAB_WIDTH)) <= LINE_LENGTH:
+                return [flat]
             return [f"{tabs}{head}{{", *inner, f"{tabs}}}{end}"]
         case t.Array(element=t.Scalar()), tuple():
             numbers = [number(one).text if isinstance(one, int) else str(one) for one in _trimmed(value)]

@@ -117,7 +117,8 @@ def combine(operator: BinaryOperator, left: Expression, right: Expression) -> Ex
     left, right = left.exact(), right.exact()
     kind = _common(operator, left, right)
     high = _bound(operator, left, right)
-    if high > kind.capacity or left.high > kind.capacity:
+    too_far = operator in _SHIFTS and kind < Kind.LONG and right.high > 31
+    if too_far or high > kind.capacity:
         if left.constant is None or right.kind is Kind.U64 or operator in _SHIFTS:
             left = left.as_u64()
         else:

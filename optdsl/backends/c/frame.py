@@ -21,7 +21,7 @@ class Frame:
 
     `non_negative` are the `long` results known not to be errors where the writer stands; `calls` are results that are
     used once, right where they arise, and are written as the call itself; `guarded` says whether the context is read
-    through `READ_ONCE` at this point.
+    through `READ_ONCE` at this point; `loops` are the variables of loops with the number that they stay below.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Frame:
         self.guarded = function.name in facts.guarded
         self.calls: dict[str, Expression] = {}
         self.non_negative: frozenset[str] = frozenset()
+        self.loops = {one.name: one.count for one in statements(function.body) if isinstance(one, ops.Repeat)}
         self._pointers, self._buffers = _memory_names(program, function)
 
     @property
@@ -56,15 +57,6 @@ class Frame:
     def pointee(self, name: str) -> Type:
         """What a local pointer points to."""
         return self._pointers[name]
-
-    def is_pointer(self, name: str) -> bool:
-        return name in self._pointers
-
-    def buffer_size(self, name: str) -> int:
-        return self._buffers[name]
-
-    def is_buffer(self, name: str) -> bool:
-        return name in self._buffers
 
     def root_type(self, root: ops.Root) -> Type:
         """The type of the memory that a place starts from."""

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from optdsl.backends.c.expression import MAX_U64, Binding, Expression, Kind, number
+from optdsl.backends.c.expression import MAX_U64, Expression, Kind
 from optdsl.backends.c.frame import Frame
 from optdsl.ir import ops
 from optdsl.ir.sock_ops import CONTEXT_FIELDS
 
 # MAX_ERRNO in include/linux/err.h: the kernel's helpers return errors as -1 to -4095.
 _MOST_ERRORS = 4095
-
-
-def constant(frame: Frame, value: int) -> Expression:
-    """A number; errors are written as what they are."""
-    if is_error(value):
-        return Expression(f"(__u64){error_text(frame, value)}", Binding.UNARY)
-    return number(value)
 
 
 def is_error(value: int) -> bool:
@@ -52,11 +45,9 @@ def context_field(frame: Frame, value: ops.Context) -> Expression:
 
 
 def plain(frame: Frame, value: ops.Value) -> str | None:
-    """A result or an error where C converts it to 64 bits anyway, or compares it with its like: without a cast."""
+    """A result that may be an error, where C converts it to 64 bits anyway: without a cast."""
     match value:
         case ops.Local(name=name) if name in frame.own.errors:
             return named_result(frame, name).text
-        case ops.Const(value=number_) if is_error(number_):
-            return error_text(frame, number_)
         case _:
             return None

@@ -28,8 +28,14 @@ class Names:
     """The names of one file: those of the program stay, helpers give way to them, and local names to both."""
 
     def __init__(self, program: Program, helpers: Iterable[str]) -> None:
-        definitions = (*program.globals, *program.maps, *program.functions)
-        self._program = frozenset(identifier(definition.name) for definition in definitions)
+        self._program = frozenset(
+            identifier(name)
+            for name in (
+                *(variable.name for variable in program.globals),
+                *(definition.name for definition in program.maps),
+                *(function.name for function in program.functions),
+            )
+        )
         self._helpers = frozenset(self.helper(name) for name in helpers)
 
     def helper(self, name: str) -> str:

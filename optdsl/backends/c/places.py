@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 from optdsl.backends.c.expression import Expression, Kind, number
 from optdsl.backends.c.frame import Frame
@@ -16,6 +17,9 @@ Print = Callable[[ops.Value], Expression]
 
 # Sizes in bytes that one instruction loads or stores, with the number's C type.
 _WIDE = {2: Kind.INT, 4: Kind.U32, 8: Kind.U64}
+
+# A byte offset that is no constant is below this (see `ops.LoadBytes`).
+_OFFSETS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +46,43 @@ class Memory:
 
 def locate(frame: Frame, place: ops.Place, show: Print) -> Memory:
     """The memory of a place."""
-    kind = frame.root_type(place.root)
-    alignment, text, qualified = kind.alignment, identifier(place.root.name), False
-    path = place.path
-    match place.root:
-        case ops.GlobalRoot():
-            qualified = True
-        case ops.PointerRoot():
-            text = frame.names.local(place.root.name)
-            if path and isinstance(kind, Struct):
-                kind, alignment = _member(kind, str(path[0]), alignment)
-                text, path = f"{text}->{identifier(str(path[0]))}", path[1:]
-            elif isinstance(kind, Scalar | Struct):
-                text = f"*{text}"
-        case ops.BufferRoot():
-            text = frame.names.local(place.root.name)
-    for step in path:
-        match kind, step:
-            case Struct(), str():
-                kind, alignment = _member(kind, step, alignment)
-                text += f".{identifier(step)}"
-            case Array(), (int() | ops.Const()):
+    memory = _root(frame, place.root)
+    for step in place.path:
+        match memory.type, step:
+            case Struct() as struct, str():
+                memory = _member(memory, struct, step)
+            case Array() as array, (int() | ops.Const()):
                 index = step if isinstance(step, int) else step.value
-                kind, alignment = kind.element, _align(alignment, index * kind.element.size)
-                text += f"[{index}]"
-            case Array(), _ if not isinstance(step, str):
-                kind, alignment = kind.element, _align(alignment, kind.element.size)
-                text += f"[{show(step).text}]"
+                alignment = _align(memory.alignment, index * array.element.size)
+                memory = Memory(f"{memory.text}[{index}]", array.element, alignment, memory.qualified)
+            case Array() as array, _ if not isinstance(step, str | int):
+                text = f"{memory.text}[{_element(frame, step, array.length, show)}]"
+                alignment = _align(memory.alignment, array.element.size)
+                memory = Memory(text, array.element, alignment, memory.qualified)
             case _:
-                raise ValueError(f"{step!r} does not select anything in {kind}")
-    return Memory(text, kind, alignment, qualified)
+                raise ValueError(f"{step!r} does not select anything in {memory.type}")
+    return memory
+
+
+def _root(frame: Frame, root: ops.Root) -> Memory:
+    kind = frame.root_type(root)
+    match root:
+        case ops.GlobalRoot():
+            return Memory(identifier(root.name), kind, kind.alignment, qualified=True)
+        case ops.PointerRoot():
+            star = "*" if isinstance(kind, Scalar | Struct) else ""
+            return Memory(f"{star}{frame.names.local(root.name)}", kind, kind.alignment)
+        case ops.BufferRoot():
+            return Memory(frame.names.local(root.name), kind, kind.alignment)
+        case _:
+            assert_never(root)
+
+
+def _member(memory: Memory, struct: Struct, name: str) -> Memory:
+    """A member of a struct: `params.divisor`, or `socket->role` behind a pointer."""
+    text = f"{memory.text[1:]}->" if memory.text.startswith("*") else f"{memory.text}."
+    alignment = _align(memory.alignment, struct.offset(name))
+    return Memory(f"{text}{identifier(name)}", struct.member(name).type, alignment, memory.qualified)
 
 
 def load(memory: Memory) -> Expression:
@@ -91,14 +102,13 @@ def load_bytes(frame: Frame, memory: Memory, offset: ops.Value, size: int, show:
         is_char = isinstance(memory.type, ByteArray) and memory.type.text
         return Expression(f"(__u8){text}" if is_char else text, kind=Kind.INT, high=high)
     pointer = _pointer(frame, memory, offset, show)
-    if size in _WIDE and _offset_alignment(memory, offset) >= size:
-        return Expression(f"{frame.support.use(f'load_be{8 * size}')}({pointer})", kind=_WIDE[size], high=high)
+    wide = _wide(memory, offset, size)
+    if wide:
+        return Expression(f"{frame.support.use(f'load_{wide}')}({pointer})", kind=_WIDE[size], high=high)
     return Expression(f"{frame.support.use('load_be')}({pointer}, {size})", high=high)
 
 
-def store_bytes(
-    frame: Frame, memory: Memory, offset: ops.Value, size: int, value: ops.Value, show: Print
-) -> str:
+def store_bytes(frame: Frame, memory: Memory, offset: ops.Value, size: int, value: ops.Value, show: Print) -> str:
     """The statement that stores the low bytes of a value, most significant first."""
     shown = show(value)
     if isinstance(value, ops.Const):
@@ -107,15 +117,16 @@ def store_bytes(
     if size == 1:
         return f"{memory.text}[{_index(frame, offset, show)}] = {shown.text};"
     pointer = _pointer(frame, memory, offset, show)
-    if size in _WIDE and _offset_alignment(memory, offset) >= size:
-        return f"{frame.support.use(f'store_be{8 * size}')}({pointer}, {shown.text});"
+    wide = _wide(memory, offset, size)
+    if wide:
+        return f"{frame.support.use(f'store_{wide}')}({pointer}, {shown.text});"
     return f"{frame.support.use('store_be')}({pointer}, {size}, {shown.text});"
 
 
 def _index(frame: Frame, offset: ops.Value, show: Print) -> str:
     if isinstance(offset, ops.Const):
         return str(offset.value)
-    return f"{frame.support.use('below_64')}({show(offset).text})"
+    return f"{frame.support.use('below')}({show(offset).text}, {_OFFSETS})"
 
 
 def _pointer(frame: Frame, memory: Memory, offset: ops.Value, show: Print) -> str:
@@ -125,12 +136,20 @@ def _pointer(frame: Frame, memory: Memory, offset: ops.Value, show: Print) -> st
     return f"{memory.pointer} + {_index(frame, offset, show)}"
 
 
-def _offset_alignment(memory: Memory, offset: ops.Value) -> int:
-    return _align(memory.alignment, offset.value) if isinstance(offset, ops.Const) else 1
+def _wide(memory: Memory, offset: ops.Value, size: int) -> str:
+    """What the type of a number of `size` bytes at an offset is called, or nothing where only single bytes will do."""
+    alignment = _align(memory.alignment, offset.value) if isinstance(offset, ops.Const) else 1
+    if size not in _WIDE or alignment == 1:
+        return ""
+    return f"be{8 * size}" if alignment >= size else f"be{8 * size}_at{alignment}"
 
 
-def _member(struct: Struct, name: str, alignment: int) -> tuple[Type, int]:
-    return struct.member(name).type, _align(alignment, struct.offset(name))
+def _element(frame: Frame, index: ops.Value, length: int, show: Print) -> str:
+    """The index of an element; its bound is repeated where the verifier sees it, unless it is that of a loop."""
+    text = show(index).exact().text
+    if isinstance(index, ops.Local) and frame.loops.get(index.name, length + 1) <= length:
+        return text
+    return f"{frame.support.use('below')}({text}, {length})"
 
 
 def _align(alignment: int, offset: int) -> int:

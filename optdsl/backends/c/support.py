@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from optdsl.backends.c.declarations import pointer_to, scalar_name
 from optdsl.backends.c.names import Names, identifier
-from optdsl.backends.c.support_text import NEEDS, TEXTS
+from optdsl.backends.c.support_text import NEEDS, OVERLAY_COMMENT, OVERLAYS, TEXTS
 from optdsl.ir.program import Program
 from optdsl.ir.types import MapDefinition, MapKind, Scalar, Struct
 
@@ -17,6 +17,7 @@ _INLINE = "static __always_inline "
 def helper_names(program: Program) -> Iterator[str]:
     """The names of all helper functions that a file might get."""
     yield from TEXTS
+    yield from OVERLAYS
     yield from (_accessor(definition) for definition in program.maps)
     yield from (f"reserve_{record.name}" for record in program.records)
 
@@ -43,7 +44,7 @@ class Support:
     def use(self, name: str) -> str:
         """The name in C of a helper, which is from now on part of the file."""
         self._used |= {name, *NEEDS.get(name, ())}
-        self.swaps_bytes = self.swaps_bytes or bool({"be16", "be32", "be64"} & self._used)
+        self.swaps_bytes = self.swaps_bytes or not self._used.isdisjoint(OVERLAYS)
         if name == "enable_callbacks" and self._guard_callbacks:
             self._used.add("READ_ONCE")
         return self._names.helper(name)
@@ -57,7 +58,7 @@ class Support:
         variable = identifier(definition.name)
         if definition.kind is MapKind.SK_STORAGE:
             self._accessors[name] = (
-                f"/* What {variable} holds for the socket; NULL before there is one (SYN-ACKs) and without memory. */\n"
+                f"/* The socket's entry in {variable}; NULL without a full socket (SYN-ACKs) or memory. */\n"
                 f"{_INLINE}{pointer_to(value, f'{name}(struct bpf_sock_ops *ctx, __u64 flags)')}\n{{\n"
                 "\tstruct bpf_sock *sk = ctx->sk;\n\n"
                 f"\treturn sk ? bpf_sk_storage_get(&{variable}, sk, NULL, flags) : NULL;\n}}"
@@ -89,6 +90,9 @@ class Support:
 
     def texts(self) -> Iterator[str]:
         """The macros and functions, each as a paragraph of C."""
+        overlays = [text for name, text in OVERLAYS.items() if name in self._used]
+        if overlays:
+            yield "\n".join([OVERLAY_COMMENT, *overlays])
         for name, text in TEXTS.items():
             if name in self._used:
                 yield self._finish(self._fill(name, text))

@@ -36,28 +36,26 @@ static __noinline void count(unsigned long offset)
 #define COUNT(counter) count(offsetof(struct %s, counter))"""
 
 _SETSOCKOPT = """\
-static __always_inline long setsockopt_u{bits}(struct bpf_sock_ops *ctx, int level, int option, __u{bits} value)
+/* Sets a socket option that is a number. */
+static __always_inline long setsockopt_u{bits}(struct bpf_sock_ops *ctx, int level, int option,
+					__u{bits} value)
 {{
 	return bpf_setsockopt(ctx, level, option, &value, sizeof(value));
 }}"""
 
 _LOAD = """\
-/* A number in network byte order; bytes is aligned to its size. */
-static __always_inline __u{bits} load_be{bits}(const void *bytes)
+/* A number in network byte order; bytes is aligned to {alignment}. */
+static __always_inline __u{bits} load_{name}(const void *bytes)
 {{
-	return {swap}(*(const be{bits} *)bytes);
+	return {swap}(*(const {name} *)bytes);
 }}"""
 
 _STORE = """\
-/* Stores a number in network byte order; bytes is aligned to its size. */
-static __always_inline void store_be{bits}(void *bytes, __u{bits} value)
+/* Stores a number in network byte order; bytes is aligned to {alignment}. */
+static __always_inline void store_{name}(void *bytes, __u{bits} value)
 {{
-	*(be{bits} *)bytes = {swap}(value);
+	*({name} *)bytes = {swap}(value);
 }}"""
-
-_ALIAS = """\
-/* A number laid over an array of bytes. */
-typedef __be{bits} __attribute__((may_alias)) be{bits};"""
 
 _LOAD_ANY = """\
 /* A number in network byte order of any size and alignment. */
@@ -83,12 +81,16 @@ static __always_inline void store_be(void *bytes, int size, __u64 value)
 	}
 }"""
 
-_BELOW_64 = """\
-/* An offset that is below 64 anyway, in a way that every verifier sees and clang cannot undo. */
-static __always_inline __u64 below_64(__u64 offset)
+_BELOW = """\
+/* An index that is below count anyway, in a way that every verifier sees and clang cannot undo. */
+static __always_inline __u64 below(__u64 index, __u64 count)
 {
-	asm volatile("" : "+r"(offset));
-	return offset & 63;
+	__u64 last = count - 1;
+
+	asm volatile("" : "+r"(index));
+	if ((count & last) == 0)
+		return index & last;
+	return index < count ? index : last;
 }"""
 
 _MIN = """\
@@ -110,19 +112,44 @@ static __always_inline __u64 clamp(__u64 value, __u64 low, __u64 high)
 	return min(max(value, low), high);
 }"""
 
-_SWAPS = {16: ("bpf_ntohs", "bpf_htons"), 32: ("bpf_ntohl", "bpf_htonl"), 64: ("bpf_be64_to_cpu", "bpf_cpu_to_be64")}
+_FROM_NETWORK = {16: "bpf_ntohs", 32: "bpf_ntohl", 64: "bpf_be64_to_cpu"}
+_TO_NETWORK = {16: "bpf_htons", 32: "bpf_htonl", 64: "bpf_cpu_to_be64"}
 
+# Numbers laid over arrays of bytes: (width in bits, alignment in bytes) by the name of the type.
+_OVERLAYS = {
+    f"be{bits}" + (f"_at{alignment}" if 8 * alignment < bits else ""): (bits, alignment)
+    for bits in (16, 32, 64)
+    for alignment in (8, 4, 2)
+    if 8 * alignment <= bits
+}
+
+OVERLAY_COMMENT = "/* Numbers in network byte order that lie over arrays of bytes. */"
+
+# The types, before everything else.
+OVERLAYS = {
+    name: f"typedef __be{bits} __attribute__((may_alias, aligned({alignment}))) {name};"
+    for name, (bits, alignment) in _OVERLAYS.items()
+}
+
+
+def _accessors(template: str, verb: str, swaps: dict[int, str]) -> dict[str, str]:
+    return {
+        f"{verb}_{name}": template.format(name=name, bits=bits, alignment=alignment, swap=swaps[bits])
+        for name, (bits, alignment) in _OVERLAYS.items()
+    }
+
+
+# Functions and macros in the order in which they stand in a file.
 TEXTS: dict[str, str] = {
     "READ_ONCE": _READ_ONCE,
     "min": _MIN,
     "max": _MAX,
     "clamp": _CLAMP,
-    **{f"be{bits}": _ALIAS.format(bits=bits) for bits in _SWAPS},
-    **{f"load_be{bits}": _LOAD.format(bits=bits, swap=load) for bits, (load, _) in _SWAPS.items()},
+    **_accessors(_LOAD, "load", _FROM_NETWORK),
     "load_be": _LOAD_ANY,
-    **{f"store_be{bits}": _STORE.format(bits=bits, swap=store) for bits, (_, store) in _SWAPS.items()},
+    **_accessors(_STORE, "store", _TO_NETWORK),
     "store_be": _STORE_ANY,
-    "below_64": _BELOW_64,
+    "below": _BELOW,
     "enable_callbacks": _ENABLE_CALLBACKS,
     "setsockopt_u32": _SETSOCKOPT.format(bits=32),
     "setsockopt_u64": _SETSOCKOPT.format(bits=64),
@@ -132,5 +159,5 @@ TEXTS: dict[str, str] = {
 # What a text needs besides itself.
 NEEDS: dict[str, tuple[str, ...]] = {
     "clamp": ("min", "max"),
-    **{f"{access}_be{bits}": (f"be{bits}",) for bits in _SWAPS for access in ("load", "store")},
+    **{f"{verb}_{name}": (name,) for name in OVERLAYS for verb in ("load", "store")},
 }

@@ -7,7 +7,7 @@ from typing import assert_never
 from optdsl.backends.c import conditions, places
 from optdsl.backends.c.expression import Binding, Expression, Kind, combine, named, number
 from optdsl.backends.c.frame import Frame
-from optdsl.backends.c.leaves import constant, context_field, local, plain
+from optdsl.backends.c.leaves import context_field, local, plain
 from optdsl.ir import ops
 
 _BIT_OPERATORS = (ops.BinaryOperator.AND, ops.BinaryOperator.OR, ops.BinaryOperator.XOR)
@@ -18,7 +18,7 @@ def value_expression(frame: Frame, value: ops.Value) -> Expression:
     """The value as an expression of whatever C type is natural for it."""
     match value:
         case ops.Const():
-            return constant(frame, value.value)
+            return number(value.value)
         case ops.Local():
             return local(frame, value.name)
         case ops.Binary():

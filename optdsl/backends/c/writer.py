@@ -23,7 +23,8 @@ TAB_WIDTH = 8
 LINE_LENGTH = 100
 
 # An expression may be broken behind these (kernel coding style: the operator stays on the upper line).
-_BREAK_BEHIND = (",", "&&", "||", " +", " -", " *", " /", " |", " ^", " &", " ?", " :")
+# Those that bind least come first: between them it is broken first.
+_BREAK_BEHIND = ((",",), (" ?", " :"), ("&&", "||"), (" +", " -", " *", " /", " |", " ^", " &"))
 
 
 class Writer:
@@ -109,16 +110,17 @@ def wrap(text: str, depth: int) -> list[str]:
 def _best_break(text: str, column: int, opened: list[int]) -> tuple[int, list[int]] | None:
     """The position of the space to break at, and the columns behind the parentheses that are open there."""
     best: tuple[int, list[int]] | None = None
+    best_rank = (len(text), 0)
     stack = list(opened)
     for position, character in enumerate(text[: LINE_LENGTH - column + 1]):
         if character in "([{":
             stack.append(column + position + 1)
         elif character in ")]}" and len(stack) > 1:
             stack.pop()
-        elif character == " " and text[:position].endswith(_BREAK_BEHIND) and (
-            best is None or len(stack) <= len(best[1])
-        ):  # fmt: skip
-            best = (position, list(stack))
+        elif character == " ":
+            ranks = [rank for rank, ends in enumerate(_BREAK_BEHIND) if text[:position].endswith(ends)]
+            if ranks and (len(stack), ranks[0]) <= best_rank:
+                best, best_rank = (position, list(stack)), (len(stack), ranks[0])
     return best
 
 
@@ -130,8 +132,12 @@ def comment(text: str, depth: int = 0) -> list[str]:
         return []
     if len(lines) == 1 and len(lines[0]) + 6 <= width:
         return [f"/* {lines[0]} */"]
-    body = [part for line in lines for part in textwrap.wrap(line, width - 3, break_long_words=False) or [""]]
+    body = [part for line in lines for part in _filled(line, width - 3) or [""]]
     return ["/*", *(f" * {line}".rstrip() for line in body), " */"]
+
+
+def _filled(line: str, width: int) -> list[str]:
+    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def quoted(text: str) -> str:

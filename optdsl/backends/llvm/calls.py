@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from optdsl.backends.llvm import memory
+from optdsl.backends.llvm.errors import BackendError
 from optdsl.backends.llvm.frame import Frame
 from optdsl.backends.llvm.values import number
 from optdsl.ir.ops import (
@@ -106,7 +107,7 @@ def _get_storage(frame: Frame, statement: GetStorage) -> None:
 def _lookup(frame: Frame, statement: LookupMap) -> None:
     kind = frame.program.map(statement.map).key
     if not isinstance(kind, Scalar):
-        raise TypeError(f"the key of map {statement.map} is no scalar")
+        raise BackendError("emit", f"the key of map {statement.map} is no scalar")
     key = number(frame, statement.key)
     frame.writer.at(statement.span)
     with frame.writer.scratch(kind.size) as slot:
@@ -174,7 +175,7 @@ def _pointer(frame: Frame, place: Place) -> str:
 def _value_type(frame: Frame, name: str) -> Type:
     value = frame.program.map(name).value
     if value is None:
-        raise TypeError(f"map {name} has no values")
+        raise BackendError("emit", f"map {name} has no values")
     return value
 
 

@@ -6,6 +6,7 @@ through another one.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 import resource
@@ -27,6 +28,10 @@ _LLVM_ERROR = re.compile(
 )
 
 
+# Work for the child; it is given a function to which it tells each stage before it begins.
+Job = Callable[[Callable[[str], None]], bytes]
+
+
 class Output(Enum):
     """What to generate."""
 
@@ -38,7 +43,7 @@ def generate(text: str, output: Output) -> bytes:
     """Optimises LLVM IR and generates a BPF object (still with DWARF) or assembly text. Raises `BackendError`."""
     import llvmlite.binding  # noqa: F401  Loaded before the fork, so that later calls need not load it again.
 
-    return _in_child(lambda report: _compile(text, output, report))
+    return in_child(lambda report: _compile(text, output, report))
 
 
 def _compile(text: str, output: Output, report: Callable[[str], None]) -> bytes:
@@ -66,7 +71,8 @@ def _compile(text: str, output: Output, report: Callable[[str], None]) -> bytes:
     return data
 
 
-def _in_child(job: Callable[[Callable[[str], None]], bytes]) -> bytes:
+def in_child(job: Job) -> bytes:
+    """What a job returns that is done in a child process. Raises `BackendError` however the child fails."""
     result_read, result_write = os.pipe()
     errors_read, errors_write = os.pipe()
     sys.stdout.flush()
@@ -86,7 +92,7 @@ def _in_child(job: Callable[[Callable[[str], None]], bytes]) -> bytes:
     return result
 
 
-def _run_child(job: Callable[[Callable[[str], None]], bytes], result: int, errors: int) -> NoReturn:
+def _run_child(job: Job, result: int, errors: int) -> NoReturn:
     """Does the job and leaves without the clean-up that belongs to the parent."""
     stage = "parse"
 
@@ -97,6 +103,8 @@ def _run_child(job: Callable[[Callable[[str], None]], bytes], result: int, error
     status = 0
     try:
         os.dup2(errors, 2)
+        # An abort is reported by the parent: no trace of this process, no core file.
+        faulthandler.disable()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         output = job(report)
     except BaseException as error:

@@ -15,6 +15,11 @@ from optdsl.targets.sockops import CONTEXT_FIELDS, Helper
 MAP_ALIGNMENT = 8
 
 
+def argument(name: str) -> str:
+    """The operand of a parameter; the prefix keeps it apart from `%ctx` and from labels."""
+    return f"%arg.{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Pointer:
     """A local pointer: the stack slot that holds it (or, for a parameter, its operand), and what it points to."""
@@ -65,7 +70,7 @@ class Frame:
 
     def parameter(self, name: str, target: Type) -> None:
         """Declares a pointer parameter, whose memory is aligned as its type demands."""
-        self.pointers[name] = Pointer(f"%{name}", False, target, target.alignment)
+        self.pointers[name] = Pointer(argument(name), False, target, target.alignment)
 
     def point(self, name: str, target: Type, value: str) -> None:
         """Sets a local pointer to map memory (or NULL), which comes into being with that."""

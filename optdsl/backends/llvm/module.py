@@ -10,7 +10,7 @@ The text depends on the program alone: no path, no time, no order of a hash.
 from __future__ import annotations
 
 from optdsl.backends.llvm.debuginfo import Argument, DebugInfo
-from optdsl.backends.llvm.frame import Frame
+from optdsl.backends.llvm.frame import Frame, argument
 from optdsl.backends.llvm.metadata import Metadata, quote
 from optdsl.backends.llvm.statements import run
 from optdsl.backends.llvm.writer import Writer
@@ -101,9 +101,10 @@ class _Module:
         )
 
     def _license(self) -> str:
-        self.used.append("_license")
+        name = _free_name(self.program, "_license")
+        self.used.append(name)
         data = self.program.license.encode() + b"\0"
-        return f'@_license = global [{len(data)} x i8] c{quote(data)}, section "license", align 1'
+        return f'@{name} = global [{len(data)} x i8] c{quote(data)}, section "license", align 1'
 
     # --------------------------------------------------------------------------------------------------- functions
 
@@ -171,7 +172,7 @@ def _body(frame: Frame, is_entry: bool) -> None:
     writer, function = frame.writer, frame.function
     for parameter in function.parameters:
         if parameter.points_to is None:
-            frame.assign(parameter.name, f"%{parameter.name}")
+            frame.assign(parameter.name, argument(parameter.name))
         else:
             frame.parameter(parameter.name, parameter.points_to)
     if function.returns:
@@ -195,7 +196,7 @@ def _body(frame: Frame, is_entry: bool) -> None:
 
 
 def _parameter(parameter: Parameter) -> str:
-    return f"{'i64' if parameter.points_to is None else 'ptr'} %{parameter.name}"
+    return f"{'i64' if parameter.points_to is None else 'ptr'} {argument(parameter.name)}"
 
 
 def _free_name(program: Program, wish: str) -> str:

@@ -1,0 +1,57 @@
+"""Functions as C: comment, signature, body."""
+
+from __future__ import annotations
+
+from optdsl.backends.c.declarations import pointer_to
+from optdsl.backends.c.frame import Frame
+from optdsl.backends.c.names import identifier
+from optdsl.backends.c.statements import StatementWriter
+from optdsl.backends.c.writer import Writer, comment
+from optdsl.ir.ops import Parameter
+
+
+def write_function(frame: Frame, writer: Writer, *, lines: bool) -> None:
+    """Writes the function of a frame. `lines` says whether the file carries `#line` directives."""
+    function = frame.function
+    writer.plain(*comment(function.doc))
+    writer.enter(function.span)
+    is_entry = function.name == frame.program.entry
+    if is_entry:
+        writer.plain('SEC("sockops")')
+    writer.code(_entry_signature(frame) if is_entry else _signature(frame, lines=lines), function.span)
+    writer.code("{")
+    with writer.indented():
+        StatementWriter(frame, writer).body(function.body)
+    writer.code("}")
+
+
+def _entry_signature(frame: Frame) -> str:
+    return f"int {identifier(frame.function.name)}(struct bpf_sock_ops *ctx)"
+
+
+def _signature(frame: Frame, *, lines: bool) -> str:
+    function, facts = frame.function, frame.facts
+    words = ["static", "__always_inline" if function.inline else "__noinline"]
+    if function.name not in facts.called:
+        words.append("__maybe_unused")
+    if lines and function.inline and _is_from_elsewhere(frame):
+        words.append("__nodebug")
+    if not function.returns:
+        words.append("void")
+    else:
+        words.append("long" if function.name in facts.fallible else "__u64")
+    parameters = ["struct bpf_sock_ops *ctx"] if function.name in facts.needs_context else []
+    parameters += [_parameter(frame, parameter) for parameter in function.parameters]
+    return f"{' '.join(words)} {identifier(function.name)}({', '.join(parameters) or 'void'})"
+
+
+def _is_from_elsewhere(frame: Frame) -> bool:
+    """True for a function of another source than the entry's, whose lines clang 14 would look up in the wrong file."""
+    return frame.function.span.source is not frame.program.function(frame.program.entry).span.source
+
+
+def _parameter(frame: Frame, parameter: Parameter) -> str:
+    name = frame.names.local(parameter.name)
+    kind = parameter.points_to
+    declared = f"__u64 {name}" if kind is None else pointer_to(kind, name)
+    return declared if frame.own.reads[parameter.name] else f"{declared} __maybe_unused"
