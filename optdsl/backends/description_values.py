@@ -19,7 +19,7 @@ def type_json(kind: Type) -> dict[str, Json]:
     """`type`, and what belongs to it: `unit` and `base_unit`, `values` of an enumeration, `bytes`, `most`."""
     match kind:
         case NumberType(unit=unit):
-            return {"type": "number", "unit": unit.value, "base_unit": ALIASES.get(unit, "")}
+            return {"type": "number", "unit": unit.value, "base_unit": ALIASES.get(unit)}
         case BoolType():
             return {"type": "bool"}
         case EnumType(name=name, members=members):

@@ -13,6 +13,8 @@
 | `option` | the program's wire format, written from its description |
 | `selftest_side` | loads the program, tells it what to write, reads what it saw |
 | `scenario` | the scenarios of the kernel's own test, for any two sides |
+| `expected` | on which packets of each scenario the kernel's program has its option |
+| `every_packet` | a second program of the kernel's: two options on every packet of the client |
 | `raw_peer` | a TCP client of our own that sends any option bytes on any segment |
 
 Nothing of the kernel's is part of this repository: tests need the package, and say so where it is missing.

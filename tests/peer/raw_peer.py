@@ -61,8 +61,8 @@ def tcp_header(
 
 def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
-    words = struct.unpack(f">{(len(data) + 1) // 2}H", data + bytes(len(data) % 2))
-    folded = sum(words)
+    padded = data + bytes(len(data) % 2)
+    folded = sum(int.from_bytes(padded[i : i + 2], "big") for i in range(0, len(padded), 2))
     while folded >> 16:
         folded = (folded & 0xFFFF) + (folded >> 16)
     return folded ^ 0xFFFF

@@ -1,8 +1,9 @@
 """One connection between two sides, in the scenarios of the kernel's own test, for whichever programs the sides run.
 
-The scenarios follow tools/testing/selftests/bpf/prog_tests/tcp_hdr_options.c of Linux, between two hosts instead of over
-the loopback interface. A side is whatever has `attach(host, scenario)`: a context manager that gives a function which
-reads the side's results. It is called after both FINs and before the sockets are closed. One of our own objects:
+The scenarios follow tools/testing/selftests/bpf/prog_tests/tcp_hdr_options.c of Linux, between two hosts instead of
+over the loopback interface. A side is whatever has `attach(host, scenario)`: a context manager that gives a function
+which reads the side's results. It is called after both FINs and before the sockets are closed. Both sides are attached
+before the server listens, as a program must see that to set up its listener. One of our own objects:
 
     @dataclass(frozen=True)
     class OurSide:
@@ -16,7 +17,7 @@ reads the side's results. It is called after both FINs and before the sockets ar
 
     seen = run_scenario(lab, OurSide(object_file), SelftestSide(theirs), scenario.SYN_COOKIES, tmp_path)
     assert seen.server.passive_estab_in == scenario.SYN_COOKIES.sends.syn
-    assert [step.option for step in seen.steps if step.is_syn] == [...]
+    assert carried(seen) == EXPECTED[scenario.SYN_COOKIES]         # peer.expected
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,8 @@ from peer.option import EXPERIMENTAL, NOTHING, OWN_KIND, Form, Option
 
 C = TypeVar("C")
 S = TypeVar("S")
+C_co = TypeVar("C_co", covariant=True)
+S_co = TypeVar("S_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -55,8 +58,8 @@ class Scenario:
     name: str
     sends: Sends
     form: Form = EXPERIMENTAL
-    client_sysctls: Mapping[str, int] = field(default_factory=dict)
-    server_sysctls: Mapping[str, int] = field(default_factory=dict)
+    client_sysctls: Mapping[str, int] = field(default_factory=dict, hash=False)
+    server_sysctls: Mapping[str, int] = field(default_factory=dict, hash=False)
     fastopen: int = 0
     """Bytes on the SYN."""
     client_data: int = 0
@@ -154,7 +157,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation(Generic[C, S]):
+class Observation(Generic[C_co, S_co]):
     """What one connection was like."""
 
     scenario: Scenario
@@ -162,9 +165,9 @@ class Observation(Generic[C, S]):
     """All of it, as the client's interface saw it."""
     client_port: int
     server_port: int
-    client: C
+    client: C_co
     """The results of the client's side."""
-    server: S
+    server: S_co
     """The results of the server's side."""
     client_info: Mapping[str, int]
     """TCP_INFO of the client's socket before the first FIN; the times in microseconds, as in `struct tcp_info`."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from optdsl.kernel.btf import Value
 from optdsl.kernel.errors import KernelError
 from optdsl.kernel.libbpf import Object
 from optdsl.kernel.maps import Map
@@ -113,23 +114,23 @@ def _section(opened: Object, suffix: str) -> Map:
 def _results(loaded: Object, host: Host) -> SelftestResults:
     bss = _section(loaded, ".bss").read()
     assert isinstance(bss, dict)
-
-    def option(name: str) -> Option:
-        value = bss[name]
-        assert isinstance(value, dict)
-        return Option(**{member: value[member] for member in _MEMBERS})
-
     inherited = bss["inherit_cb_flags"]
     assert isinstance(inherited, int)
     return SelftestResults(
-        active_estab_in=option("active_estab_in"),
-        passive_estab_in=option("passive_estab_in"),
-        active_fin_in=option("active_fin_in"),
-        passive_fin_in=option("passive_fin_in"),
+        active_estab_in=_option(bss["active_estab_in"]),
+        passive_estab_in=_option(bss["passive_estab_in"]),
+        active_fin_in=_option(bss["active_fin_in"]),
+        passive_fin_in=_option(bss["passive_fin_in"]),
         inherited_flags=inherited,
         storage=_socket_storage(loaded.map("hdr_stg_map"), host),
         errors=program_errors(loaded),
     )
+
+
+def _option(value: Value) -> Option:
+    """A decoded `struct bpf_test_option`."""
+    assert isinstance(value, dict)
+    return Option(**{name: member for name, member in value.items() if isinstance(member, int)})
 
 
 def program_errors(loaded: Object) -> dict[int, ProgramError]:
@@ -159,7 +160,7 @@ def _sockets_of(host: Host) -> Iterator[socket.socket]:
             process = os.pidfd_open(pid)
             try:
                 for link in Path(f"/proc/{pid}/fd").iterdir():
-                    if os.readlink(link).startswith("socket:"):
+                    if str(link.readlink()).startswith("socket:"):
                         yield from _tcp_only(_duplicate(process, int(link.name)))
             finally:
                 os.close(process)

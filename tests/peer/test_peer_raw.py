@@ -1,5 +1,6 @@
 """The raw client: what it is told to send arrives byte for byte, and the kernel's own stack takes it for a peer."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,6 @@ from peer import kernel_selftest, scenario
 from peer.option import EXPERIMENTAL, NOTHING, Option
 from peer.raw_peer import DEFAULT_SYN, checksum, ip_packet, raw_client, tcp_header
 from peer.selftest_side import ProgramError, SelftestSide
-
-_EFAULT, _BAD = 14, bytes.fromhex("fe01")
-"""The kernel's answer to a program that looks for an option in a list that is not well formed."""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +82,7 @@ def test_a_connection(lab: Lab, tmp_path: Path, ipv6: bool) -> None:
 
 @pytest.mark.kernel
 def test_nobody_listens(lab: Lab) -> None:
-    with raw_client(lab) as client, pytest.raises(LabError, match="no SYN-ACK from .* port 9,.*RST"):
+    with raw_client(lab) as client, pytest.raises(LabError, match=r"no SYN-ACK from .* port 9,.*RST"):
         client.open(9)
 
 
@@ -119,7 +117,7 @@ def test_a_peer_of_the_selftest_program(lab: Lab, side: SelftestSide, ipv6: bool
 @pytest.mark.kernel
 @pytest.mark.parametrize(
     "bad",
-    [_BAD, b"\xfe\x00", b"\xfe\x06\xeb", b"\xb9\xff\x00\x00", b"\x01\x01\x01\xfe"],
+    [b"\xfe\x01", b"\xfe\x00", b"\xfe\x06\xeb", b"\xb9\xff\x00\x00", b"\x01\x01\x01\xfe"],
     ids=["length 1", "length 0", "cut off", "too long", "no length"],
 )
 def test_malformed_options(lab: Lab, side: SelftestSide, bad: bytes) -> None:
@@ -136,4 +134,29 @@ def test_malformed_options(lab: Lab, side: SelftestSide, bad: bytes) -> None:
         connection.reset()
     assert read.passive_estab_in == NOTHING
     (error,) = read.errors.values()
-    assert error == ProgramError(error.line, -_EFAULT)
+    assert error == ProgramError(error.line, -errno.EFAULT)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("option", "read", "error"),
+    [
+        ("fe05eb9f06", Option(flags=6), None),
+        ("fe06eb9f060b", Option(flags=6, max_delack_ms=11), None),
+        ("fe05eb9f08", Option(flags=8), None),
+        ("fe09eb9f060bfa0000", NOTHING, errno.ENOSPC),
+    ],
+    ids=["no values", "no rand", "unknown flag", "too long"],
+)
+def test_lengths_that_the_flags_do_not_announce(
+    lab: Lab, side: SelftestSide, option: str, read: Option, error: int | None
+) -> None:
+    """The program takes missing bytes for zero and ignores other flags, but gives up on more than eight bytes."""
+    with side.attach(lab.server, scenario.SIMPLE) as results, raw_client(lab) as client:
+        listener = RemotePeer(lab.server).listen()
+        connection = client.connect(listener.port, syn=DEFAULT_SYN + bytes.fromhex(option))
+        found = results()
+        connection.reset()
+    assert found.passive_estab_in == read
+    assert [given.error for given in found.errors.values()] == ([] if error is None else [-error])
+    assert EXPERIMENTAL.find(connection.syn_ack) == (NOTHING if error else scenario.SIMPLE.sends.synack)

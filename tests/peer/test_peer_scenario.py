@@ -4,7 +4,7 @@ The tables say what a program of ours has to do to take either side's place.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,52 +13,15 @@ from optdsl.lab.hosts import Lab, two_hosts
 from optdsl.lab.pcap import Flags
 from peer import kernel_selftest, scenario
 from peer.every_packet import WRITTEN, every_packet_side
-from peer.option import NOTHING, Option
-from peer.scenario import Bystander, Observation, Scenario, Sends, run_scenario
+from peer.expected import EXPECTED, SYN, SYNACK, Carried, carried
+from peer.option import NOTHING
+from peer.scenario import Bystander, Scenario, Sends, run_scenario
 from peer.selftest_side import SelftestResults, SelftestSide, SocketStorage
 
 pytestmark = pytest.mark.kernel
 
 _INHERITED = 0x04 | 0x20 | 0x40
 """The callback flags STATE, PARSE_UNKNOWN_HDR_OPT and WRITE_HDR_OPT, which the listener hands down."""
-_SYN = Option.of(max_delack_ms=11, rand=0xFA)
-_SYNACK = Option.of(max_delack_ms=22, rand=0xCE)
-_RESEND = Option.of(max_delack_ms=22, rand=0xCE, resend=True)
-_CLIENT_FIN, _SERVER_FIN = Option.of(rand=0xFA), Option.of(rand=0xCE)
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What is on the packets of one scenario; the server's data and pure ACKs never have the option."""
-
-    syn: Option = NOTHING
-    synack: Option = NOTHING
-    third_ack: Option = NOTHING
-    client_data: Option = NOTHING
-    """On all of it."""
-    later_acks: Option = NOTHING
-    """On all pure ACKs of the client but the third packet of the handshake."""
-    client_fin: Option = NOTHING
-    server_fin: Option = NOTHING
-
-
-_ESTABLISHED = Expected(_SYN, _SYNACK)
-_EXPECTED = {
-    scenario.SIMPLE: _ESTABLISHED,
-    scenario.OTHER_KIND: _ESTABLISHED,
-    scenario.FAST_OPEN: _ESTABLISHED,
-    scenario.TIMERS: _ESTABLISHED,
-    scenario.ONLY_SYN: Expected(_SYN),
-    scenario.ONLY_SYNACK: Expected(),
-    scenario.FIN: Expected(client_fin=_CLIENT_FIN, server_fin=_SERVER_FIN),
-    scenario.ALL: Expected(_SYN, _SYNACK, client_fin=_CLIENT_FIN, server_fin=_SERVER_FIN),
-    # Until a packet from the server shows that the ACK has arrived.
-    scenario.SYN_COOKIES: Expected(_SYN, _RESEND, _SYN),
-    scenario.COOKIES_AND_DATA: Expected(_SYN, _RESEND, _SYN, _SYN),
-    scenario.COOKIES_AND_ANSWER: Expected(_SYN, _RESEND, _SYN),
-    # With an option for the FIN to come the program goes on writing: it does not turn off the callbacks.
-    scenario.COOKIES_AND_FIN: Expected(_SYN, _RESEND, _SYN, _SYN, _SYN, _CLIENT_FIN, _SERVER_FIN),
-}
 
 
 @pytest.fixture(scope="module")
@@ -72,36 +35,13 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> SelftestSide:
     return SelftestSide(kernel_selftest.compiled(tmp_path_factory.mktemp("selftest")))
 
 
-def _what_was_sent(seen: Observation[object, object]) -> Expected:
-    """The options of a connection, by packet; a set of more than one where the table allows but one fails."""
-    client, server = seen.sent("client"), seen.sent("server")
-    third_ack, *later = [step for step in client if step.is_pure_ack]
-    assert {step.option for step in server if not step.flags & (Flags.SYN | Flags.FIN)} <= {NOTHING}
-    data = {step.option for step in client if step.payload and not step.flags & Flags.SYN}
-
-    def only(options: set[Option]) -> Option:
-        assert len(options) <= 1
-        return options.pop() if options else NOTHING
-
-    return Expected(
-        syn=only({step.option for step in client if step.flags & Flags.SYN}),
-        synack=only({step.option for step in server if step.flags & Flags.SYN}),
-        third_ack=third_ack.option,
-        client_data=only(data),
-        later_acks=only({step.option for step in later}),
-        client_fin=only({step.option for step in client if step.flags & Flags.FIN}),
-        server_fin=only({step.option for step in server if step.flags & Flags.FIN}),
-    )
-
-
 @pytest.mark.parametrize("ipv6", [False, True], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize("chosen", scenario.SCENARIOS, ids=lambda chosen: chosen.name.replace(" ", "-"))
 def test_against_itself(lab: Lab, side: SelftestSide, tmp_path: Path, chosen: Scenario, ipv6: bool) -> None:
     seen = run_scenario(lab, side, side, chosen, tmp_path, ipv6=ipv6)
-    expected = _EXPECTED[chosen]
+    expected = EXPECTED[chosen]
     assert {packet.ipv6 for packet in seen.packets} == {ipv6}
-    assert _what_was_sent(seen) == expected
-    assert len(seen.sent("client")[0].option.encode()) > 0
+    assert carried(seen) == expected
 
     cookies, fastopen = bool(expected.third_ack.flags), bool(chosen.fastopen)
     assert seen.client == SelftestResults(
@@ -149,15 +89,15 @@ def test_the_bytes_of_a_fin(lab: Lab, side: SelftestSide, tmp_path: Path) -> Non
 def test_fast_open_is_one_packet_with_data(lab: Lab, side: SelftestSide, tmp_path: Path) -> None:
     seen = run_scenario(lab, side, side, scenario.FAST_OPEN, tmp_path)
     syn, synack = seen.steps[:2]
-    assert (syn.flags, syn.payload, syn.option) == (Flags.SYN, scenario.FAST_OPEN.fastopen, _SYN)
+    assert (syn.flags, syn.payload, syn.option) == (Flags.SYN, scenario.FAST_OPEN.fastopen, SYN)
     assert seen.packets[1].ack == seen.packets[0].seq + 1 + syn.payload
-    assert synack.option == _SYNACK
+    assert synack.option == SYNACK
 
 
 @pytest.mark.parametrize("chosen", [scenario.SIMPLE, scenario.SYN_COOKIES], ids=["simple", "cookies"])
 def test_a_server_that_does_not_know_the_option(lab: Lab, side: SelftestSide, tmp_path: Path, chosen: Scenario) -> None:
     seen = run_scenario(lab, side, Bystander(), chosen, tmp_path)
-    assert _what_was_sent(seen) == Expected(syn=_SYN)
+    assert carried(seen) == Carried(syn=SYN)
     assert seen.client.active_estab_in == NOTHING
     assert seen.client.errors == {}
     assert seen.server is None
@@ -167,7 +107,7 @@ def test_a_server_that_does_not_know_the_option(lab: Lab, side: SelftestSide, tm
 def test_a_client_that_does_not_know_the_option(lab: Lab, side: SelftestSide, tmp_path: Path, chosen: Scenario) -> None:
     seen = run_scenario(lab, Bystander(), side, chosen, tmp_path)
     # The FIN does not depend on what the peer knows.
-    assert _what_was_sent(seen) == Expected(server_fin=chosen.sends.server_fin)
+    assert carried(seen) == Carried(server_fin=chosen.sends.server_fin)
     assert seen.server.passive_estab_in == NOTHING
     assert seen.server.passive_fin_in == NOTHING
     assert seen.server.errors == {}
@@ -178,7 +118,7 @@ def test_sides_that_differ_in_the_kind(lab: Lab, side: SelftestSide, tmp_path: P
         attach = staticmethod(lambda host, chosen: side.attach(host, replace(chosen, form=scenario.OTHER_KIND.form)))
 
     seen = run_scenario(lab, side, OtherKind(), scenario.SIMPLE, tmp_path)
-    assert _what_was_sent(seen) == Expected(syn=_SYN)
+    assert carried(seen) == Carried(syn=SYN)
     assert seen.server.passive_estab_in == NOTHING
     assert seen.client.errors == seen.server.errors == {}
 
@@ -188,8 +128,8 @@ def test_the_timers_follow_the_option(lab: Lab, side: SelftestSide, tmp_path: Pa
     seen = run_scenario(lab, side, side, scenario.TIMERS, tmp_path)
     plain = run_scenario(lab, Bystander(), Bystander(), scenario.TIMERS, tmp_path)
     for info, plain_info, minimum_ms in (
-        (seen.client_info, plain.client_info, _SYNACK.max_delack_ms),
-        (seen.server_info, plain.server_info, _SYN.max_delack_ms),
+        (seen.client_info, plain.client_info, SYNACK.max_delack_ms),
+        (seen.server_info, plain.server_info, SYN.max_delack_ms),
     ):
         assert 1000 * minimum_ms < info["rto"] < 100_000
         assert plain_info["rto"] >= 200_000

@@ -1,0 +1,48 @@
+# Two commands: `make demo` shows the tool at work, `make test` runs everything that CI runs.
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+# Debian packages: the compiler itself needs none of them, the demo and the kernel tests do.
+DEBIAN := bpftool clang curl iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm nftables tcpdump tshark
+
+.PHONY: demo test setup system check unit wheel golden clean
+
+demo: setup
+	@$(PYTHON) -m optdsl.lab.demo samples/delack.opt
+
+test: setup check unit wheel
+
+setup: $(VENV)/.ready system
+
+$(VENV)/.ready: pyproject.toml
+	@echo "setting up $(VENV)"
+	@python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# As root on Debian, installs what is missing; elsewhere the demo and the tests say what they lack.
+system:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    missing=$$(for p in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	    if [ -n "$$missing" ]; then \
+	        echo "installing" $$missing; \
+	        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	    fi; \
+	fi
+
+check:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+unit:
+	$(PYTHON) -m pytest
+
+wheel:
+	$(PYTHON) tests/wheel/try_wheel.py
+
+golden:
+	$(PYTHON) -m pytest --update-golden
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

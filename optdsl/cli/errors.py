@@ -1,0 +1,46 @@
+"""How commands end when they cannot go on, and the exit statuses that scripts may rely on."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """Exit statuses. The last three follow conventions of BSD's sysexits and of shells (128 + signal)."""
+
+    OK = 0
+    INPUT = 1
+    """Errors in the input, or files that cannot be read or written."""
+    USAGE = 2
+    """The command line asks for what does not exist."""
+    INTERNAL = 70
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+class CommandError(Exception):
+    """Ends a command: one sentence, and remarks that help, as (`note` or `help`, text)."""
+
+    status = Status.INPUT
+
+    def __init__(self, message: str, *remarks: tuple[str, str]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remarks = remarks
+
+
+class InputError(CommandError):
+    """Something is wrong with a file."""
+
+
+class UsageError(CommandError):
+    """Something is wrong with the command line."""
+
+    status = Status.USAGE
+
+
+class AlreadyToldError(CommandError):
+    """The diagnostics have been printed; only the status is left to say."""
+
+    def __init__(self) -> None:
+        super().__init__("")
