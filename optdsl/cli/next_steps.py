@@ -19,7 +19,8 @@ def next_steps(program: CheckedProgram, outcome: Outcome, style: Style) -> list[
         return []
     if outcome.form == "c":
         compiled = outcome.destination.removesuffix(".c") + ".o"
-        command = f"clang -O2 -g -target bpf -mcpu=v3 -c {_quoted(outcome.destination)} -o {_quoted(compiled)}"
+        flags = " ".join(["-O2 -g -target bpf -mcpu=v3", *_multiarch_include()])
+        command = f"clang {flags} -c {_quoted(outcome.destination)} -o {_quoted(compiled)}"
         return ["", painted("next", Role.TITLE, style), f"  {command}"]
     if outcome.form != "object":
         return []
@@ -70,6 +71,14 @@ def _bpffs() -> Path:
     from optdsl.kernel.bpffs import bpffs_mounts
 
     return next(iter(bpffs_mounts()), _COMMON_BPFFS)
+
+
+def _multiarch_include() -> list[str]:
+    """Where Debian keeps asm/types.h, which clang does not search for another target than the machine's own."""
+    import sysconfig
+
+    folder = Path("/usr/include", sysconfig.get_config_var("MULTIARCH") or "")
+    return [f"-I{folder}"] if folder != Path("/usr/include") and (folder / "asm/types.h").is_file() else []
 
 
 def _quoted(path: str | Path) -> str:

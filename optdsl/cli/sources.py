@@ -35,7 +35,7 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 def read_source(path: Path) -> Source:
     """A source under the name that the user gave it. Raises InputError, or CompileError for what is not text."""
-    name = str(path).encode("utf-8", "backslashreplace").decode()  # names of files need not be UTF-8
+    name = str(path).encode("utf-8", "replace").decode()  # names of files need not be UTF-8
     return Source(name, _text(name, read_bytes(path, MOST_BYTES)))
 
 

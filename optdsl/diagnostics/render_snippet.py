@@ -94,7 +94,7 @@ class _Snippet:
     def gap(self, following: int) -> Row:
         """The row that stands for lines left out."""
         row = Row().put(0, "...", Role.SECONDARY)
-        return self._put_lanes(row, following)
+        return self._put_lanes(row, following - 1)
 
     def line(self, number: int) -> list[Row]:
         """A line of source and the rows that belong to it."""

@@ -34,7 +34,7 @@ def lower_program(program: model.CheckedProgram) -> Program:
     dispatch.write()
     dispatch.parse()
     dispatch.events()
-    entry = dispatch.entry(program.name, "Runs at every sock_ops callback of the cgroup.")
+    entry = dispatch.entry(_entry_name(program), "Runs at every sock_ops callback of the cgroup.")
     functions = [function for part in parts for function in part.functions.values()]
     return Program(
         name=program.name,
@@ -44,9 +44,16 @@ def lower_program(program: model.CheckedProgram) -> Program:
         records=tuple(record_struct(record) for record in program.records),
         counters=memory.counters_struct(),
         functions=(*functions, *dispatch.made.values(), entry),
-        entry=program.name,
+        entry=entry.name,
         doc=" ".join(option.doc.split("\n")[0] for option in program.options if option.doc),
     )
+
+
+def _entry_name(program: model.CheckedProgram) -> str:
+    """The name of the BPF program: at most 15 characters, and not that of an option's params."""
+    if all(option.name != program.name for option in program.options):
+        return program.name
+    return f"{program.name[:10]}_prog"
 
 
 def _part(memory: Memory, option: model.Option, roles: Roles, inline: bool) -> Part:
