@@ -8,7 +8,7 @@ DEBIAN := bpftool clang curl iproute2 libbpf-dev libbpf1 linux-libc-dev linux-so
 .PHONY: demo test setup system check unit wheel golden clean
 
 demo: setup
-	@$(PYTHON) -m optdsl.lab.demo samples/delack.opt
+	@$(PYTHON) -m optdsl demo samples/delack.opt
 
 test: setup check unit wheel
 

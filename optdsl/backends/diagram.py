@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from string import ascii_letters, digits
+from string import ascii_lowercase, ascii_uppercase, digits
 
 from optdsl.backends.diagram_grid import Box, draw, label_width
 from optdsl.semantics import model
@@ -41,13 +41,13 @@ class Diagram:
 def diagram(option: model.Option) -> Diagram:
     """Draws an option: kind, length, ExID and every field, most significant bit first."""
     boxes = list(_header(option))
-    marks: dict[str, str] = {}
+    marks = {field.name: field.name for field in option.layout.fields}
     position = sum(box.bits for box in boxes)
     for field in option.layout.fields:
         for box in _boxes(field, position, marks):
             boxes.append(box)
             position += box.bits
-    return Diagram(tuple(draw(boxes)), marks)
+    return Diagram(tuple(draw(boxes)), {name: mark for name, mark in marks.items() if mark != name})
 
 
 def field_rows(option: model.Option, marks: dict[str, str]) -> list[tuple[str, str, str, str]]:
@@ -87,7 +87,7 @@ def _exid(option: model.Option) -> str:
 
 
 def _boxes(field: model.Field, position: int, marks: dict[str, str]) -> Iterator[Box]:
-    """The boxes of one field that begins at a bit of the option; new abbreviations go to `marks`."""
+    """The boxes of one field that begins at a bit of the option. `marks` has the names to draw, by field."""
     if field.is_reserved:
         yield Box(_reserved(field, label_width(position, field.bits)), field.bits, continued="")
     elif field.repeat is None:
@@ -105,17 +105,16 @@ def _boxes(field: model.Field, position: int, marks: dict[str, str]) -> Iterator
 def _box(field: model.Field, position: int, optional: bool, suffix: str, marks: dict[str, str]) -> Box:
     pattern = f"[{{}}{suffix}]" if optional else f"{{}}{suffix}"
     room = label_width(position, field.bits) - (len(pattern) - 2)
-    name = field.name if len(field.name) <= room else marks.get(field.name) or _mark(field.name, room, marks.values())
-    if name != field.name:
-        marks[field.name] = name
-    return Box(pattern.format(name), field.bits)
+    if len(marks[field.name]) > room:
+        marks[field.name] = _mark(field.name, room, marks.values())
+    return Box(pattern.format(marks[field.name]), field.bits)
 
 
 def _mark(name: str, room: int, taken: Iterable[str]) -> str:
     """A short form of a name, of at most `room` characters, that no other field has."""
     words = [word for word in name.split("_") if word]
     initials = "".join(word[0] for word in words).upper()
-    candidates = [initials, *name.replace("_", "").upper(), *ascii_letters, *digits]
+    candidates = [initials, *name.replace("_", "").upper(), *ascii_uppercase, *ascii_lowercase, *digits]
     used = set(taken)
     return next((each for each in candidates if len(each) <= room and each not in used), "*")
 

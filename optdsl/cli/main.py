@@ -18,6 +18,7 @@ from optdsl.cli.errors import AlreadyToldError, CommandError, Status, UsageError
 _COMMANDS = {
     "compile": "compile .opt files into one BPF object, C, or another form",
     "check": "check .opt files without compiling them",
+    "demo": "compile .opt files and show them at work in a transfer between two hosts made for it",
     "inspect": "show what is in an object, with the code between its source lines",
     "targets": "list events, attributes and option space of a target",
     "doctor": "show what this machine and its kernel allow, and how to mend what is missing",

@@ -1,24 +1,30 @@
 """A web server for transfers, `python -m optdsl.lab.web [port]`: `GET /n` gives n bytes, over IPv4 and IPv6.
 
+`GET /n/seconds` gives them slowly: a small piece after each pause, as a server does that computes its answer; each
+piece then waits for its acknowledgement, which makes delayed ACKs visible.
+
 When it listens it prints one line of JSON, `{"port": 8000}`.
 """
 
 import json
 import socket
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 _CHUNK: Final = bytes(range(256)) * 256
+_PIECE: Final = 512
+"""Bytes of a slow answer that are sent at a time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Sends as many bytes as the path says."""
-        count = self.path.removeprefix("/")
-        if not count.isdecimal():
+        """Sends as many bytes as the path says, with the pauses it asks for."""
+        count, _, pause = self.path.removeprefix("/").partition("/")
+        if not count.isdecimal() or (pause and not pause.replace(".", "", 1).isdecimal()):
             self.send_error(404)
             return
         remaining = int(count)
@@ -26,7 +32,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", count)
         self.end_headers()
         while remaining:
-            remaining -= self.wfile.write(_CHUNK[:remaining])
+            if pause:
+                time.sleep(float(pause))
+            remaining -= self.wfile.write(_CHUNK[: min(remaining, _PIECE) if pause else remaining])
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
         """Says nothing: the client reports."""

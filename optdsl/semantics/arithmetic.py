@@ -154,6 +154,12 @@ def scale(span: Span, value: model.Expression, factor: int, unit: Unit) -> model
     return _exact(span, BinaryOperator.MUL, value, literal(span, factor), unit)
 
 
+def of_unit(value: model.Expression, unit: Unit) -> model.Expression:
+    """A size as a segment size, or the other way round; a number of the unit is left as it is."""
+    kind = number_type(value)
+    return value if kind.unit is unit else _retyped(value, NumberType(unit))
+
+
 def divide_exactly(span: Span, value: model.Expression, divisor: int, unit: Unit) -> model.Expression:
     """`value / divisor` (floor) in another unit."""
     return _make(span, BinaryOperator.DIV, value, literal(span, divisor), unit)
@@ -188,15 +194,16 @@ def _make(
     span: Span, operator: BinaryOperator, left: model.Expression, right: model.Expression, unit: Unit
 ) -> model.Expression:
     interval = _RANGE_OF[operator](left.interval, right.interval)
-    kind = NumberType(unit, _bits(operator, left, right))
+    kind = NumberType(unit, _bits(operator, left, right, interval))
     return _fold(model.Arithmetic(span, kind, interval, operator, left, right))
 
 
-def _bits(operator: BinaryOperator, left: model.Expression, right: model.Expression) -> int:
-    """The declared width survives the bit operators, so that `~(a & b)` means something."""
+def _bits(operator: BinaryOperator, left: model.Expression, right: model.Expression, interval: Interval) -> int:
+    """The declared width survives the bit operators, so that `~(a & b)` means something; 0 if it is exceeded."""
     if operator not in (BinaryOperator.AND, BinaryOperator.OR, BinaryOperator.XOR):
         return 0
-    return max(each.type.bits for each in (left, right) if isinstance(each.type, NumberType))
+    bits = max(each.type.bits for each in (left, right) if isinstance(each.type, NumberType))
+    return bits if interval.high < 1 << bits else 0
 
 
 def _fold(value: model.Arithmetic) -> model.Expression:

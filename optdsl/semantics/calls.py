@@ -12,6 +12,7 @@ from optdsl.diagnostics import values as wording
 from optdsl.semantics import arithmetic, declarations, model
 from optdsl.semantics.scope import Broken, FunctionSymbol, Scope, Typed
 from optdsl.semantics.types import BOOL, NUMBER, NumberType, Type
+from optdsl.semantics.units import same
 from optdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def call(checker: ExpressionChecker, node: tree.Call, expected: Type | None) -> 
     name = node.function.text
     if (builtin := _BUILTINS.get(name)) is not None:
         return builtin(checker, node)
-    symbol = checker.scope.find(name)
+    symbol = checker.scope.find_dotted(name)
     match symbol:
         case FunctionSymbol():
             return _inline(checker, node, symbol, expected)
@@ -122,7 +123,17 @@ def _inline(
         wanted = declarations.value_type(symbol.scope, function.result)
         if not compatible(result.type, wanted):
             raise CompileError(wording.wrong_type(function.value.span, str(result.type), str(wanted)))
+        if isinstance(wanted, NumberType):
+            result = arithmetic.of_unit(result, wanted.unit)
+            _check_result(function, result, wanted)
     return result
+
+
+def _check_result(function: tree.Function, result: model.Expression, wanted: NumberType) -> None:
+    allowed = declarations.natural_interval(wanted)
+    if not result.interval.within(allowed):
+        what, holds = f"`{function.name.text}`", declarations.show_interval(allowed, wanted)
+        raise CompileError(wording.may_not_fit(function.value.span, what, arithmetic.shown(result), holds, None))
 
 
 def _bound(checker: ExpressionChecker, scope: Scope, argument: tree.Argument, written: tree.Expression) -> Typed:
@@ -131,7 +142,9 @@ def _bound(checker: ExpressionChecker, scope: Scope, argument: tree.Argument, wr
     value = checker.value(written, wanted)
     if not compatible(value.type, wanted):
         raise CompileError(wording.wrong_type(written.span, str(value.type), str(wanted)))
-    if isinstance(wanted, NumberType):
+    if isinstance(wanted, NumberType) and isinstance(value.type, NumberType):
+        # A size for a `segment_size`: inside the function the declared unit decides what a quotient means.
+        value = arithmetic.of_unit(value, wanted.unit)
         allowed = declarations.declared_interval(checker.session, scope, wanted, argument.within)
         if not value.interval.within(allowed):
             range_shown = declarations.show_interval(allowed, wanted)
@@ -145,10 +158,13 @@ def _constant_name(name: tree.Name, value: model.Expression) -> Typed:
 
 
 def compatible(found: Type, wanted: Type) -> bool:
-    """Whether a value can stand where a type is wanted: of the same unit, whatever its width; flags are conditions."""
+    """Whether a value can stand where a type is wanted: of the same unit, whatever its width; flags are conditions.
+
+    A segment size is a size, and a size can be a segment size.
+    """
     match found, wanted:
         case NumberType(), NumberType():
-            return found.unit is wanted.unit
+            return same(found.unit, wanted.unit) is not None
         case NumberType(bits=1), _ if wanted == BOOL:
             return True
         case _:

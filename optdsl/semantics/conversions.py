@@ -12,7 +12,7 @@ from optdsl.semantics.attributes import attribute_type
 from optdsl.semantics.calls import compatible
 from optdsl.semantics.declarations import show_interval
 from optdsl.semantics.expressions import ExpressionChecker
-from optdsl.semantics.ranges import Interval
+from optdsl.semantics.ranges import Interval, of_bits
 from optdsl.semantics.types import BOOL, NUMBER, BoolType, BytesType, EnumType, NumberType, Type
 from optdsl.semantics.units import Unit, show
 from optdsl.syntax import tree
@@ -134,6 +134,20 @@ def state_value(
     return _fitting(node, value, declared, state.type, f"`{state.name}`")
 
 
+def check_recorded(value: model.Expression, name: str, kind: Type) -> None:
+    """A value of an emitted record: of the type that the first `emit` of the record gave the member, and not longer."""
+    if not isinstance(kind, NumberType):
+        if value.type != kind:
+            raise CompileError(wording.wrong_type(value.span, str(value.type), str(kind)))
+        return
+    if not compatible(value.type, kind):
+        raise CompileError(wording.wrong_type(value.span, str(value.type), str(kind)))
+    allowed = of_bits(32 if kind.unit in (Unit.SEGMENTS, Unit.RATIO) else kind.bits or 64)
+    if not value.interval.within(allowed):
+        shown, held = arithmetic.shown(value), show_interval(allowed, kind)
+        raise CompileError(wording.may_not_fit(value.span, f"`{name}` of the record", shown, held, None))
+
+
 def attribute_value(checker: ExpressionChecker, attribute: Attribute, node: tree.Expression) -> model.Expression:
     """The value that an attribute gets, inside what the kernel accepts. May be a table lookup."""
     assert attribute.write is not None
@@ -151,12 +165,6 @@ def attribute_value(checker: ExpressionChecker, attribute: Attribute, node: tree
         if value.type != kind:
             raise CompileError(wording.wrong_type(node.span, str(value.type), str(kind)))
         return value
-    if not compatible(value.type, kind) and not _is_size(value.type, kind):
+    if not compatible(value.type, kind):
         raise CompileError(wording.wrong_type(node.span, str(value.type), str(kind)))
     return _fitting(node, value, bounds, kind, f"`{attribute.path}`")
-
-
-def _is_size(found: Type, wanted: Type) -> bool:
-    """A segment size is a size."""
-    sizes = {Unit.SIZE, Unit.SEGMENT_SIZE}
-    return isinstance(found, NumberType) and isinstance(wanted, NumberType) and {found.unit, wanted.unit} <= sizes

@@ -25,11 +25,13 @@ from optdsl.semantics.types import (
     PrefixesType,
     Type,
 )
-from optdsl.semantics.units import LARGEST, Unit, show, show_range
+from optdsl.semantics.units import LARGEST, Unit, same, show, show_range
 from optdsl.source import Span
 from optdsl.syntax import tree
 
-UNIT_TYPES = {unit.value: unit for unit in (Unit.DURATION, Unit.RATE, Unit.SIZE, Unit.SEGMENTS, Unit.RATIO)}
+UNIT_TYPES = {unit.value: unit for unit in (Unit.DURATION, Unit.RATE, Unit.SIZE, Unit.SEGMENTS, Unit.RATIO)} | {
+    "segment_size": Unit.SEGMENT_SIZE
+}
 SIMPLE_TYPES: dict[str, Type] = {"bool": BOOL, "ip4": IP4, "ip6": ADDRESS, "address": ADDRESS}
 SIZED_TYPES = ("bytes", "text", "prefixes")
 MOST_PREFIXES = 64
@@ -58,7 +60,7 @@ def value_type(scope: Scope, node: tree.TypeNode) -> Type:
         return NumberType(UNIT_TYPES[name])
     if name in SIMPLE_TYPES:
         return SIMPLE_TYPES[name]
-    if isinstance(symbol := scope.find(name), EnumSymbol):
+    if isinstance(symbol := scope.find_dotted(name), EnumSymbol):
         return symbol.type
     if name in SIZED_TYPES:
         raise CompileError(wording.type_not_here(node.span, name, "without a length", f"write `{name}[16]`"))
@@ -119,7 +121,7 @@ def constant_value(
 def bound(session: Session, scope: Scope, node: tree.Expression, kind: NumberType) -> int:
     """One end of a range, of the unit of a type."""
     value = constant_value(session, scope, node)
-    if not isinstance(value.type, NumberType) or value.type.unit is not kind.unit:
+    if not isinstance(value.type, NumberType) or same(value.type.unit, kind.unit) is None:
         raise CompileError(wording.wrong_type(node.span, str(value.type), str(kind)))
     return value.interval.low
 
@@ -162,7 +164,7 @@ def initial_value(
 
 def _same_kind(found: Type, wanted: Type) -> bool:
     if isinstance(found, NumberType) and isinstance(wanted, NumberType):
-        return found.unit is wanted.unit
+        return same(found.unit, wanted.unit) is not None
     return found == wanted
 
 

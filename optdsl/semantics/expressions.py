@@ -225,7 +225,7 @@ class ExpressionChecker:
             return self._fact(node)
         if node.parts[0] == "target":
             raise CompileError(name_wording.not_a_value(node.span, "`target`"))
-        if len(node.parts) == 2 and isinstance(enum := self.scope.find(node.parts[0]), EnumSymbol):
+        if isinstance(enum := self.scope.find_dotted(".".join(node.parts[:-1])), EnumSymbol):
             return _enumerator(node, enum.type)
         symbol = self.scope.resolve(node)
         match symbol:
@@ -293,6 +293,10 @@ class ExpressionChecker:
         return model.FactRead(node.span, BOOL, fact)
 
     def _enumerator_or_unknown(self, node: tree.NameExpression, expected: Type | None) -> model.Expression:
+        if len(node.parts) == 1 and isinstance(expected, EnumType):
+            value = expected.value(node.parts[0])
+            if value is not None:
+                return model.Literal(node.span, expected, value)
         candidates = self.scope.find_enumerator(node.parts[0]) if len(node.parts) == 1 else []
         matching = [each for each in candidates if each[0] == expected] or candidates
         if len(matching) > 1:
@@ -390,7 +394,7 @@ def _address(node: tree.AddressLiteral, expected: Type | None) -> model.Expressi
 
 
 def _enumerator(node: tree.NameExpression, enum: EnumType) -> model.Expression:
-    value = enum.value(node.parts[1])
+    value = enum.value(node.parts[-1])
     if value is None:
         known = [f"{enum.name}.{name}" for name, _ in enum.members]
         raise CompileError(name_wording.unknown(node.span, "name", node.text, known))

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 from optdsl.diagnostics import CompileError, Diagnostics
 from optdsl.diagnostics import targets as wording
-from optdsl.semantics import model
+from optdsl.diagnostics import values as value_wording
+from optdsl.semantics import declarations, model
+from optdsl.semantics.place import Session
+from optdsl.semantics.scope import Scope
+from optdsl.semantics.types import NumberType
+from optdsl.semantics.units import Unit
 from optdsl.source import Span
 from optdsl.syntax import tree
 from optdsl.targets import registry
@@ -33,41 +38,50 @@ class CheckedKind:
         return f"kind {self.kind}" if self.exid is None else f"ExID 0x{self.exid:0{2 * self.exid_bytes}X}"
 
 
-def check_kind(node: tree.Kind, option: tree.Name, diagnostics: Diagnostics) -> CheckedKind:
+def check_kind(session: Session, scope: Scope, node: tree.Kind, option: tree.Name) -> CheckedKind:
     """The kind of an option. A kind that is assigned to something else is a warning."""
     if node.form == "mptcp":
         raise CompileError(wording.mptcp_only(node.span, "an MPTCP sub-option"))
-    kind = node.number.value if node.number is not None else registry.EXPERIMENTAL_KINDS[0]
+    kind = _number(session, scope, node.number) if node.number is not None else registry.EXPERIMENTAL_KINDS[0]
     if kind > 255:
         raise CompileError(wording.bad_kind(node.span, "a kind is a number from 0 to 255"))
     if kind in KERNEL_KINDS:
         raise CompileError(wording.kernel_kind(node.span, kind, registry.OPTION_KINDS[kind].name))
-    if node.form == "exid":
-        return _experimental(node, kind, option, diagnostics)
+    if node.exid is not None:
+        exid = _number(session, scope, node.exid)
+        return _experimental(node, kind, exid, node.exid.span, option, session.diagnostics)
     if kind in registry.EXPERIMENTAL_KINDS:
         raise CompileError(
             wording.bad_kind(node.span, f"kind {kind} needs an ExID (RFC 6994): `kind experimental 0x...`")
         )
     assigned = registry.OPTION_KINDS.get(kind)
     if assigned is not None and not _is_about(option.text, assigned.name):
-        diagnostics.add(wording.assigned_kind(node.span, f"kind {kind}", assigned.name, assigned.reference))
+        session.diagnostics.add(wording.assigned_kind(node.span, f"kind {kind}", assigned.name, assigned.reference))
     return CheckedKind(node.span, kind, None, 0)
 
 
-def _experimental(node: tree.Kind, kind: int, option: tree.Name, diagnostics: Diagnostics) -> CheckedKind:
-    assert node.exid is not None
+def _number(session: Session, scope: Scope, node: tree.Integer | tree.NameExpression) -> int:
+    """A kind or an ExID: a number, or a const such as `kinds.user_timeout`."""
+    value = declarations.constant_value(session, scope, node)
+    if not isinstance(value.type, NumberType) or value.type.unit is not Unit.NUMBER:
+        raise CompileError(value_wording.wrong_type(node.span, str(value.type), "a number"))
+    return value.interval.low
+
+
+def _experimental(
+    node: tree.Kind, kind: int, exid: int, where: Span, option: tree.Name, diagnostics: Diagnostics
+) -> CheckedKind:
     if kind not in registry.EXPERIMENTAL_KINDS:
         raise CompileError(wording.bad_kind(node.span, "only kinds 253 and 254 carry an ExID (RFC 6994)"))
-    exid = node.exid.value
     if exid >= 1 << 32:
-        raise CompileError(wording.bad_kind(node.exid.span, "an ExID has 16 or 32 bits (RFC 6994)"))
+        raise CompileError(wording.bad_kind(where, "an ExID has 16 or 32 bits (RFC 6994)"))
     # Written with more than four hexadecimal digits, 0x0000ABCD is an ExID of 32 bits as well.
-    digits = re.sub(r"^0[xX]|_", "", node.exid.span.text)
-    size = 4 if exid >= 1 << 16 or (node.exid.span.text[:2].lower() == "0x" and len(digits) > 4) else 2
+    digits = re.sub(r"^0[xX]|_", "", where.text)
+    size = 4 if exid >= 1 << 16 or (where.text[:2].lower() == "0x" and len(digits) > 4) else 2
     checked = CheckedKind(node.span, kind, exid, size)
     owner = registry.exid_owner(exid, size)
     if owner is not None and not _is_about(option.text, owner.name):
-        diagnostics.add(wording.assigned_kind(node.exid.span, str(checked), owner.name, owner.reference))
+        diagnostics.add(wording.assigned_kind(where, str(checked), owner.name, owner.reference))
     return checked
 
 

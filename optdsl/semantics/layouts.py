@@ -83,7 +83,7 @@ class _Builder:
             return (IP4, 32) if name == "ip4" else (ADDRESS, 128)
         if name == "bool":
             return BOOL, 1
-        if isinstance(symbol := self.scope.find(name), EnumSymbol):
+        if isinstance(symbol := self.scope.find_dotted(name), EnumSymbol):
             return symbol.type, symbol.type.bits
         bits = declarations.width(name)
         if bits is None:

@@ -84,7 +84,7 @@ class _OptionChecker:
         params = self._all(_members(node, tree.Param), self._param)
         states = self._all(_members(node, tree.State), self._state)
         kind_node, layout_node = self._one(tree.Kind, "kind"), self._one(tree.Layout, "layout")
-        kind = self._told(lambda: check_kind(kind_node, node.name, self.session.diagnostics)) if kind_node else None
+        kind = self._told(lambda: check_kind(self.session, self.scope, kind_node, node.name)) if kind_node else None
         header = kind.header if kind else b"\0\0"
         layout = None
         if layout_node is not None:

@@ -139,6 +139,16 @@ class Scope:
             symbol = member[0]
         return symbol
 
+    def find_dotted(self, name: str) -> Symbol | None:
+        """The symbol of `name` or `module.name`; None for an unknown one."""
+        first, *rest = name.split(".")
+        symbol = self.find(first)
+        for part in rest:
+            if isinstance(symbol, Broken):
+                break
+            symbol = symbol.scope.symbols.get(part, (None,))[0] if isinstance(symbol, Namespace) else None
+        return symbol
+
     def names(self) -> Iterator[str]:
         """Every visible name, for did-you-mean."""
         scope: Scope | None = self

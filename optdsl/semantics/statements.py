@@ -313,6 +313,8 @@ class BlockChecker:
         known = self.findings.records.setdefault(record.name, record)
         if [name for name, _ in known.members] != [name for name, _ in members] or len({*dict(members)}) < len(members):
             raise CompileError(name_wording.duplicate(node.name.span, node.name.text, None))
+        for value, (name, kind) in zip(values, known.members, strict=True):
+            conversions.check_recorded(value, name, kind)
         return model.Emit(node.span, known, values)
 
 

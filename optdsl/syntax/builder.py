@@ -27,6 +27,11 @@ def every(kind: type[Node], children: Sequence[Any]) -> tuple[Node, ...]:
     return tuple(child for child in children if isinstance(child, kind))
 
 
+def dotted(path: tree.NameExpression) -> tree.Name:
+    """`module.name` as one name: of a type or a function."""
+    return tree.Name(path.span, path.text)
+
+
 @dataclass(frozen=True, slots=True)
 class _Otherwise:
     name: tree.Name
@@ -113,7 +118,11 @@ class ExpressionBuilder(Transformer[Token, Any]):
         return tree.Index(self._span(meta), children[0], children[1])
 
     def call(self, meta: Any, children: list[Any]) -> tree.Call:
-        return tree.Call(self._span(meta), children[0], tuple(children[1:]))
+        function, *arguments = children
+        if not isinstance(function, tree.NameExpression):
+            after = Span(self.source, function.span.end, function.span.end + 1)
+            raise CompileError(wording.unexpected(after, "call", ("a function's name before it",)))
+        return tree.Call(self._span(meta), dotted(function), tuple(arguments))
 
     def parenthesised(self, _: Any, children: list[Any]) -> Any:
         return children[0]

@@ -8,7 +8,7 @@ from typing import Any
 from lark import Token, v_args
 
 from optdsl.syntax import tree
-from optdsl.syntax.builder import StatementBuilder, every, only
+from optdsl.syntax.builder import StatementBuilder, dotted, every, only
 
 
 class _Doc(str):
@@ -95,8 +95,8 @@ class TreeBuilder(StatementBuilder):
 
     # -------------------------------------------------------------------------------------------------- types
 
-    def simple_type(self, _: Any, children: list[Any]) -> Any:
-        return children[0]
+    def simple_type(self, _: Any, children: list[Any]) -> tree.Name:
+        return dotted(children[0])
 
     def plain_type(self, meta: Any, children: list[Any]) -> tree.TypeNode:
         return tree.TypeNode(self._span(meta), children[0])

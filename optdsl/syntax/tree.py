@@ -337,8 +337,8 @@ class Kind:
 
     span: Span
     form: str  # "number", "exid" or "mptcp"
-    number: Integer | None
-    exid: Integer | None
+    number: Integer | NameExpression | None
+    exid: Integer | NameExpression | None
 
 
 @dataclass(frozen=True, slots=True)
