@@ -31,6 +31,7 @@ from optdsl.elf.btf_types import (
     Typedef,
     Variable,
     Void,
+    type_tag,
 )
 from optdsl.elf.errors import ObjectError
 from optdsl.elf.layout import string_at
@@ -126,7 +127,7 @@ class _Reader:
             case _Kind.VOLATILE | _Kind.CONST | _Kind.RESTRICT:
                 return Qualifier(_Kind(kind).name.lower(), size_or_type)
             case _Kind.TYPE_TAG:
-                return Qualifier(f'__attribute__((btf_type_tag("{name}")))', size_or_type)
+                return type_tag(name, size_or_type)
             case _:
                 return self._declaration(kind, name, count, size_or_type)
 

@@ -6,8 +6,6 @@ unions and enumerations in several, a member on each; values as initialisers, `{
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from optdsl.elf.btf_types import (
     MAX_DEPTH,
     Array,
@@ -72,7 +70,7 @@ def initializer(btf: Btf, number: int, value: Value) -> str:
         case Array(element), list():
             return _string(btf, element, value) or _elements(btf, element, value)
         case Composite() as composite, dict():
-            types = dict(_named_members(btf, composite))
+            types = {member.name: member.type for member in btf.members(composite)}
             texts = [f".{name} = {initializer(btf, types[name], member)}" for name, member in value.items()]
             return f"{{{', '.join(texts)}}}"
         case _, bool():
@@ -109,16 +107,6 @@ def _is_zero(value: Value) -> bool:
             return all(_is_zero(member) for member in value.values())
         case _:
             return value == 0
-
-
-def _named_members(btf: Btf, composite: Composite) -> Iterator[tuple[str, int]]:
-    """Names and types of all members, those of anonymous members included."""
-    for member in composite.members:
-        inner = btf.resolve(member.type)
-        if member.name:
-            yield member.name, member.type
-        elif isinstance(inner, Composite) and not member.bit_size:
-            yield from _named_members(btf, inner)
 
 
 def _declare(btf: Btf, number: int, inner: str, depth: int, nesting: int) -> str:

@@ -1,11 +1,14 @@
 """BTF, the type information of BPF objects, as one dataclass a kind of type.
 
-Types refer to one another by number; 0 is `void`. `optdsl.elf.btf.parse` makes them and sees to it that every reference
-leads to a type, so that nobody else need check. Source: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h`.
+Types refer to one another by number; 0 is `void`. `optdsl.elf.btf.parse` makes them of bytes and sees to it that every
+reference leads to a type, so that nobody else need check; `optdsl.kernel.btf` makes them of what bpftool prints. BPF
+objects are little-endian here, and so are the values that these types describe. Source: `Documentation/bpf/btf.rst`,
+`include/uapi/linux/btf.h`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +19,9 @@ MAX_DEPTH = 32
 """How many types may stand between a type and what it is made of; the kernel's limit (`MAX_RESOLVE_DEPTH`)."""
 
 POINTER_SIZE = 8
+
+# Anonymous members may share their types, so that damaged type information could have more of them than memory holds.
+_MAX_ANONYMOUS_MEMBERS = 1 << 16
 
 Linkage: TypeAlias = Literal["static", "global", "extern"]
 
@@ -114,6 +120,11 @@ class Qualifier:
     target: int
 
 
+def type_tag(name: str, target: int) -> Qualifier:
+    """A `btf_type_tag`, as clang writes it behind the type that it qualifies."""
+    return Qualifier(f'__attribute__((btf_type_tag("{name}")))', target)
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of a function; the last one of a variadic function has no name and type 0."""
@@ -179,6 +190,7 @@ BtfType: TypeAlias = (
     Void | Int | Float | Pointer | Array | Composite | Enum | Forward | Typedef | Qualifier | Prototype | Function
     | Variable | DataSection | Tag
 )  # fmt: skip
+NamedType: TypeAlias = Int | Float | Composite | Enum | Forward | Typedef | Function | Variable | DataSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +203,13 @@ class Btf:
     def string(self, offset: int) -> str:
         """The string at a byte offset. Raises `ObjectError` if there is none."""
         return string_at(self.strings, offset).decode("utf-8", "replace")
+
+    def find(self, kind: type[NamedType], name: str) -> int | None:
+        """The number of the first type of a class and name, `(DataSection, ".data.params")`; None if there is none."""
+        for number, found in enumerate(self.types):
+            if isinstance(found, kind) and found.name == name:
+                return number
+        return None
 
     def unqualified(self, number: int) -> BtfType:
         """The type without its outermost `const`, `volatile` and the like, but with its typedef name."""
@@ -215,7 +234,7 @@ class Btf:
         factor = 1
         for _ in range(MAX_DEPTH):
             match self.resolve(number):
-                case Int(size=size) | Float(size=size) | Composite(size=size) | Enum(size=size):
+                case Int(size=size) | Float(size=size) | Composite(size=size) | Enum(size=size) | DataSection(size=size):
                     return factor * size
                 case Pointer():
                     return factor * POINTER_SIZE
@@ -225,6 +244,32 @@ class Btf:
                 case _:
                     return 0
         raise _too_deep()
+
+    def members(self, container: Composite | DataSection) -> Iterator[Member]:
+        """The members of a struct or union, or the variables of a data section, with offsets from its start.
+
+        Those of anonymous structs and unions come in their place. Raises `ObjectError` if there is no end of them.
+        """
+        waiting = list(self._variables(container) if isinstance(container, DataSection) else container.members)[::-1]
+        left = _MAX_ANONYMOUS_MEMBERS
+        while waiting:
+            member = waiting.pop()
+            inner = self.resolve(member.type)
+            if member.name or not isinstance(inner, Composite):
+                yield member
+                continue
+            left -= len(inner.members)
+            if left < 0:
+                raise _too_deep()
+            for nested in reversed(inner.members):
+                bit_offset = member.bit_offset + nested.bit_offset
+                waiting.append(Member(nested.name, nested.type, bit_offset, nested.bit_size))
+
+    def _variables(self, section: DataSection) -> Iterator[Member]:
+        for placement in section.placements:
+            variable = self.types[placement.variable]
+            if isinstance(variable, Variable):
+                yield Member(variable.name, variable.type, 8 * placement.offset, 0)
 
 
 def _too_deep() -> ObjectError:
