@@ -35,8 +35,14 @@ def bad_width(span: Span, name: str) -> Diagnostic:
 
 def flag_unknown(span: Span, name: str, suggestion: Suggestion | None) -> Diagnostic:
     return Diagnostic("OPT0506", f"no flag `{name}` before this field", span,
-                      notes=("a flag is a u1 or bool field that is declared earlier and always there",),
+                      notes=("a flag is a u1 or bool field without a range, declared earlier and always there",),
                       suggestion=suggestion)  # fmt: skip
+
+
+def not_on_byte(span: Span, name: str, bits: int) -> Diagnostic:
+    """A byte string or address that does not begin with a byte of the wire."""
+    return Diagnostic("OPT0501", f"`{name}` does not begin on a whole byte", span, f"{bits % 8} bits into a byte",
+                      suggestion=Suggestion(f"add `_ : u{-bits % 8}` before it"))  # fmt: skip
 
 
 def order(span: Span, what: str) -> Diagnostic:
@@ -89,5 +95,9 @@ def too_many_paths(span: Span) -> Diagnostic:
 
 
 def never_sent(span: Span, name: str) -> Diagnostic:
-    return Diagnostic("OPT0518", f"option `{name}` is neither sent nor received", span, "nothing to do",
-                      severity=Severity.WARNING)  # fmt: skip
+    return Diagnostic("OPT0518", f"option `{name}` is neither sent nor received", span,
+                      "no `send`, no `receive`", severity=Severity.WARNING)  # fmt: skip
+
+
+def too_wide(span: Span, bits: int) -> Diagnostic:
+    return Diagnostic("OPT0519", "an element of a repeated field is too wide", span, f"{bits} bits, at most 64")

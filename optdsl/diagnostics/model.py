@@ -5,6 +5,8 @@ The stages build them through the wording functions beside this file and never p
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -58,10 +60,24 @@ class Diagnostics:
     """Collects the findings of one compile, in order, each once."""
 
     found: list[Diagnostic] = field(default_factory=list)
+    _known: set[Diagnostic] = field(default_factory=set, repr=False)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self.found:
+        if diagnostic not in self._known:
+            self._known.add(diagnostic)
             self.found.append(diagnostic)
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for diagnostic in diagnostics:
+            self.add(diagnostic)
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Keeps what a CompileError inside the `with` block carries, and goes on behind the block."""
+        try:
+            yield
+        except CompileError as error:
+            self.extend(error.diagnostics)
 
     @property
     def has_errors(self) -> bool:

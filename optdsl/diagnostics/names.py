@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from optdsl.diagnostics.model import Diagnostic, Label, Suggestion
+from optdsl.diagnostics.model import Diagnostic, Label, Severity, Suggestion
 from optdsl.source import Span
 
 
@@ -52,8 +52,9 @@ def not_a_value(span: Span, what: str) -> Diagnostic:
 
 
 def ambiguous(span: Span, name: str, owners: Iterable[str]) -> Diagnostic:
-    return Diagnostic("OPT0308", f"`{name}` is a value of several enumerations", span,
-                      notes=("of " + " and ".join(f"`{owner}`" for owner in owners),))  # fmt: skip
+    listed = sorted(owners)
+    return Diagnostic("OPT0308", f"`{name}` is a value of several enumerations", span, "which one?",
+                      notes=("of " + " and ".join(f"`{owner}`" for owner in listed),))  # fmt: skip
 
 
 def module_items(span: Span, what: str) -> Diagnostic:
@@ -76,3 +77,31 @@ def duplicate_part(span: Span, what: str, first: Span) -> Diagnostic:
 
 def missing_part(span: Span, name: str, what: str) -> Diagnostic:
     return Diagnostic("OPT0313", f"option `{name}` has no `{what}`", span, f"add `{what} ...`")
+
+
+def unused(span: Span, what: str, name: str) -> Diagnostic:
+    """A declaration that nothing reads; a name that starts with `_` says that this is meant."""
+    return Diagnostic("OPT0314", f"{what} `{name}` is never used", span, severity=Severity.WARNING)
+
+
+def word_of_c(span: Span, name: str) -> Diagnostic:
+    """A name that appears in objects and in generated C, where it means something else."""
+    return Diagnostic("OPT0315", f"`{name}` is a word of C and cannot name this", span, notes=(
+        "names of options, fields, params, states, tables, records and reasons appear in C and in `bpftool`",
+        ))  # fmt: skip
+
+
+def generated_name(span: Span, name: str, of: str) -> Diagnostic:
+    """A name that the compiler gives to something of its own."""
+    return Diagnostic("OPT0316", f"`{name}` is the name of something that the compiler generates", span, of)
+
+
+def counted_already(span: Span, name: str, counts: str) -> Diagnostic:
+    """A reason to reject that would share a counter of the compiler's own."""
+    return Diagnostic("OPT0317", f"`{name}` is a counter of its own", span, f"it counts {counts}")
+
+
+def record_differs(span: Span, name: str, first: Span, why: str) -> Diagnostic:
+    """An `emit` whose record has another form than the first one of that name."""
+    return Diagnostic("OPT0318", f"record `{name}` has another form here", span, why,
+                      (Label(first, "first emitted here"),))  # fmt: skip

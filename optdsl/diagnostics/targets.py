@@ -12,14 +12,16 @@ def wrong_side(span: Span, side: str, packet: str) -> Diagnostic:
     return Diagnostic("OPT0601", f"a {side} never sends a {packet} packet", span)
 
 
+def wrong_side_of_event(span: Span, side: str, event: str) -> Diagnostic:
+    return Diagnostic("OPT0601", f"a {side} never sees the event `{event}`", span)
+
+
 def policy_amount(span: Span, what: str) -> Diagnostic:
     return Diagnostic("OPT0602", what, span)
 
 
-def no_full_socket(span: Span, what: str, place: str) -> Diagnostic:
-    return Diagnostic("OPT0603", f"{what} is not available {place}", span, notes=(
-        "while the kernel answers a SYN there is no full socket yet: only params, constants and the SYN are known",
-        ))  # fmt: skip
+def no_full_socket(span: Span, what: str, place: str, why: str) -> Diagnostic:
+    return Diagnostic("OPT0603", f"{what} is not available in {place}", span, notes=(why,))
 
 
 def not_in_this_block(span: Span, what: str, place: str, hint: str = "") -> Diagnostic:
@@ -33,6 +35,17 @@ def unreachable_send(span: Span, packet: str, first: Span) -> Diagnostic:
 
 def not_assignable(span: Span, what: str) -> Diagnostic:
     return Diagnostic("OPT0606", f"{what} cannot be assigned", span)
+
+
+def never_runs(span: Span, leaves: Span) -> Diagnostic:
+    return Diagnostic("OPT0607", "this never runs", span, "", (Label(leaves, "the block is left here"),),
+                      severity=Severity.WARNING)  # fmt: skip
+
+
+def policy_without_effect(span: Span) -> Diagnostic:
+    return Diagnostic("OPT0608", "a policy has no effect on SYN-ACKs", span, severity=Severity.WARNING, notes=(
+        "while the kernel answers a SYN nothing is kept of the connection, so each SYN-ACK is decided on its own",
+        ))  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------- targets
@@ -49,9 +62,9 @@ def needs_patches(span: Span, what: str) -> Diagnostic:
         ))  # fmt: skip
 
 
-def not_readable(span: Span, path: str, kernel: str | None) -> Diagnostic:
-    note = f"it can be read from Linux {kernel}" if kernel else "the kernel offers no way to read it"
-    return Diagnostic("OPT0703", f"`{path}` can only be assigned", span, notes=(note,))
+def not_readable(span: Span, path: str) -> Diagnostic:
+    return Diagnostic("OPT0703", f"`{path}` can only be assigned", span, notes=(
+        "the kernel offers no way to read it",))  # fmt: skip
 
 
 def not_writable(span: Span, path: str) -> Diagnostic:
@@ -69,8 +82,9 @@ def same_kind(span: Span, what: str, first: Span) -> Diagnostic:
     return Diagnostic("OPT0801", f"two options share {what}", span, "again", (Label(first, "first"),))
 
 
-def assigned_kind(span: Span, what: str, name: str, reference: str) -> Diagnostic:
-    return Diagnostic("OPT0802", f"{what} is assigned to {name}", span, f"see {reference}" if reference else "",
+def assigned_kind(span: Span, what: str, status: str, reference: str) -> Diagnostic:
+    """`status` tells whose it is: `is assigned to X`, `is in use without an assignment`."""
+    return Diagnostic("OPT0802", f"{what} {status}", span, f"see {reference}" if reference else "",
                       severity=Severity.WARNING, notes=("experiments use `kind experimental` (RFC 6994)",))  # fmt: skip
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from optdsl.diagnostics.model import Diagnostic, Label, Suggestion
+from optdsl.diagnostics.model import Diagnostic, Label, Severity, Suggestion
 from optdsl.source import Span
 
 # -------------------------------------------------------------------------------------------------- ranges
 
 
-def division_by_zero(span: Span, divisor: Span, found: str) -> Diagnostic:
-    return Diagnostic("OPT0201", "possible division by zero", span, "", (Label(divisor, f"{found} here"),),
-                      notes=("declare a range that leaves out zero: `in 1..=...`",),
-                      suggestion=Suggestion("divide by at least 1", divisor, f"max({divisor.text}, 1)"))  # fmt: skip
+def division_by_zero(divisor: Span, found: str, least: str | None) -> Diagnostic:
+    """`least` is the smallest value to suggest as the divisor; None where the divisor is always zero."""
+    if least is None:
+        return Diagnostic("OPT0201", "division by zero", divisor, f"{found} here")
+    return Diagnostic("OPT0201", "possible division by zero", divisor, f"{found} here",
+                      notes=("a range that leaves out zero, or a condition that does, proves the division",),
+                      suggestion=Suggestion(f"divide by at least {least}", divisor,
+                                            f"max({divisor.text}, {least})"))  # fmt: skip
 
 
 def overflow(span: Span, found: str) -> Diagnostic:
@@ -20,9 +24,11 @@ def overflow(span: Span, found: str) -> Diagnostic:
 
 
 def may_not_fit(span: Span, what: str, found: str, allowed: str, clamp: tuple[str, str] | None) -> Diagnostic:
-    """A value outside what its destination holds. `clamp` are the bounds to suggest."""
+    """A value outside what its destination holds. `clamp` are the bounds to suggest; of a constant only the nearer."""
     suggestion = None
-    if clamp is not None:
+    if clamp is not None and clamp[0] == clamp[1]:
+        suggestion = Suggestion("the nearest value that fits", span, clamp[0])
+    elif clamp is not None:
         suggestion = Suggestion("hold it inside the range", span, f"clamp({span.text}, {clamp[0]}, {clamp[1]})")
     return Diagnostic("OPT0203", "value may not fit", span, f"{found} here, {what} holds {allowed}",
                       suggestion=suggestion)  # fmt: skip
@@ -47,6 +53,10 @@ def range_too_wide(span: Span, found: str, allowed: str) -> Diagnostic:
     return Diagnostic("OPT0207", "the range is wider than the type", span, f"{found} here, the type holds {allowed}")
 
 
+def range_without_values(span: Span, low: int, high: int, step: str) -> Diagnostic:
+    return Diagnostic("OPT0206", "a range with nothing in it", span, f"no whole number of {step} from {low} to {high}")
+
+
 def shift_too_far(span: Span, found: str) -> Diagnostic:
     return Diagnostic("OPT0208", "shift by 64 bits or more", span, f"{found} here",
                       notes=("a shift count is at most 63",))  # fmt: skip
@@ -62,8 +72,6 @@ def not_whole(span: Span, base: str) -> Diagnostic:
 
 
 def condition_constant(span: Span, holds: bool) -> Diagnostic:
-    from optdsl.diagnostics.model import Severity
-
     return Diagnostic("OPT0211", f"this is always {'true' if holds else 'false'}", span, severity=Severity.WARNING)
 
 
@@ -77,6 +85,11 @@ def mixed_units(span: Span, operator: str, left: tuple[Span, str], right: tuple[
 
 def wrong_type(span: Span, found: str, wanted: str) -> Diagnostic:
     return Diagnostic("OPT0402", f"expected {wanted}", span, f"this is {found}")
+
+
+def wrong_thing(span: Span, wanted: str) -> Diagnostic:
+    """Something that is no value of another type, but not a value of the wanted kind at all."""
+    return Diagnostic("OPT0402", f"expected {wanted}", span)
 
 
 def no_width(span: Span) -> Diagnostic:
@@ -117,7 +130,7 @@ def text_too_long(span: Span, length: int, most: int) -> Diagnostic:
 
 
 def not_ascii(span: Span) -> Diagnostic:
-    return Diagnostic("OPT0411", "text that the kernel compares is ASCII", span)
+    return Diagnostic("OPT0411", "text that the kernel compares is printable ASCII", span)
 
 
 def too_many(span: Span, what: str, found: int, most: int) -> Diagnostic:
@@ -135,3 +148,20 @@ def initial_missing(span: Span, what: str) -> Diagnostic:
 def loop_too_long(span: Span, found: str, most: int) -> Diagnostic:
     return Diagnostic("OPT0415", "a loop is unrolled and may run too often", span,
                       f"{found} rounds here, at most {most}")  # fmt: skip
+
+
+def loops_too_long(span: Span, most: int) -> Diagnostic:
+    """Loops inside loops, each short enough, whose rounds multiply."""
+    return Diagnostic("OPT0415", "a loop is unrolled and may run too often", span,
+                      f"with the loops around it, more than {most} rounds in one block")  # fmt: skip
+
+
+def too_large(span: Span, most: int) -> Diagnostic:
+    """An expression that inlining has let grow beyond reason."""
+    return Diagnostic("OPT0416", "too much once every `fn` is inlined", span, f"more than {most} operations", notes=(
+        "a `fn` stands again at each place where it is called, and its arguments at each place where it uses them; "
+        "`let` keeps a value",))  # fmt: skip
+
+
+def value_twice(span: Span, value: int, first: str) -> Diagnostic:
+    return Diagnostic("OPT0417", f"two names for the value {value}", span, f"`{first}` has it already")

@@ -29,18 +29,18 @@ class Place:
 
     def read(self, data: bytes) -> int:
         """The integer that stands here in `data`. Raises `ObjectError` if `data` ends before it does."""
-        field = self._bytes(data)
+        container = int.from_bytes(data[self._bytes(data)], "little")
         end = 1 << self.bit_size
-        value = int.from_bytes(data[field], "little") >> self.bit_offset % 8 & (end - 1)
-        return value - end if self.is_signed and value & end >> 1 else value
+        value = (container >> (self.bit_offset % 8)) & (end - 1)
+        return value - end if self.is_signed and value >= end // 2 else value
 
     def write(self, data: bytes, value: int) -> bytes:
         """A copy of `data` with another integer here, which must be in `range`. Raises `ObjectError` as `read` does."""
-        field = self._bytes(data)
+        within = self._bytes(data)
         shift = self.bit_offset % 8
-        mask = (1 << self.bit_size) - 1 << shift
-        changed = int.from_bytes(data[field], "little") & ~mask | value << shift & mask
-        return data[: field.start] + changed.to_bytes(field.stop - field.start, "little") + data[field.stop :]
+        mask = ((1 << self.bit_size) - 1) << shift
+        container = (int.from_bytes(data[within], "little") & ~mask) | ((value << shift) & mask)
+        return data[: within.start] + container.to_bytes(within.stop - within.start, "little") + data[within.stop :]
 
     def _bytes(self, data: bytes) -> slice:
         """The bytes that the integer has a part in."""

@@ -23,9 +23,9 @@ from optdsl.elf.btf_types import (
     Qualifier,
     Typedef,
     Variable,
+    too_deep,
 )
 from optdsl.elf.btf_values import Value
-from optdsl.elf.errors import ObjectError
 
 # Anonymous structs and the parameters of functions are spelt out where they are used, one in another down to this
 # depth; what is deeper would be noise on a line, and in damaged type information without end.
@@ -112,7 +112,7 @@ def _is_zero(value: Value) -> bool:
 def _declare(btf: Btf, number: int, inner: str, depth: int, nesting: int) -> str:
     """C declarations grow from the name outwards: `inner` is what has been written so far around the name."""
     if depth == 0:
-        raise ObjectError("types in .BTF are nested too deeply or contain themselves")
+        raise too_deep()
     match btf.types[number]:
         case Pointer(target):
             inner = f"*{inner}"

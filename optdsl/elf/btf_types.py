@@ -218,7 +218,7 @@ class Btf:
             if not isinstance(found, Qualifier):
                 return found
             number = found.target
-        raise _too_deep()
+        raise too_deep()
 
     def resolve(self, number: int) -> BtfType:
         """The type behind typedefs and qualifiers. Raises `ObjectError` if they go round in a circle."""
@@ -227,15 +227,15 @@ class Btf:
             if not isinstance(found, Typedef | Qualifier):
                 return found
             number = found.target
-        raise _too_deep()
+        raise too_deep()
 
     def size_of(self, number: int) -> int:
         """Size in bytes; 0 for what has none (`void`, functions, forward declarations)."""
         factor = 1
         for _ in range(MAX_DEPTH):
             match self.resolve(number):
-                case Int(size=size) | Float(size=size) | Composite(size=size) | Enum(size=size) | DataSection(size=size):
-                    return factor * size
+                case Int() | Float() | Composite() | Enum() | DataSection() as found:
+                    return factor * found.size
                 case Pointer():
                     return factor * POINTER_SIZE
                 case Array(element, length):
@@ -243,7 +243,7 @@ class Btf:
                     number = element
                 case _:
                     return 0
-        raise _too_deep()
+        raise too_deep()
 
     def members(self, container: Composite | DataSection) -> Iterator[Member]:
         """The members of a struct or union, or the variables of a data section, with offsets from its start.
@@ -260,7 +260,7 @@ class Btf:
                 continue
             left -= len(inner.members)
             if left < 0:
-                raise _too_deep()
+                raise too_deep()
             for nested in reversed(inner.members):
                 bit_offset = member.bit_offset + nested.bit_offset
                 waiting.append(Member(nested.name, nested.type, bit_offset, nested.bit_size))
@@ -272,5 +272,6 @@ class Btf:
                 yield Member(variable.name, variable.type, 8 * placement.offset, 0)
 
 
-def _too_deep() -> ObjectError:
+def too_deep() -> ObjectError:
+    """The error for what only damaged type information does."""
     return ObjectError("types in .BTF are nested too deeply or contain themselves")

@@ -9,7 +9,7 @@ from struct import unpack
 from typing import TypeAlias
 
 from optdsl.elf.btf_places import integer_place
-from optdsl.elf.btf_types import MAX_DEPTH, Array, Btf, Composite, DataSection, Float, Int
+from optdsl.elf.btf_types import MAX_DEPTH, Array, Btf, Composite, DataSection, Float, Int, too_deep
 from optdsl.elf.errors import ObjectError
 
 Value: TypeAlias = "int | float | list[Value] | dict[str, Value]"
@@ -23,9 +23,9 @@ _FLOAT_FORMATS = {2: "<e", 4: "<f", 8: "<d"}
 def decode(btf: Btf, number: int, data: bytes) -> Value:
     """The value that `data` holds as the type `number`.
 
-    Arrays are lists, structs and unions dictionaries by member (members of anonymous ones belong to the outer one), data
-    sections dictionaries by variable, booleans `bool`, pointers and all else integers. Raises `ObjectError` if `data` is
-    smaller than the type or the type is inconsistent in itself.
+    Arrays are lists, structs and unions dictionaries by member (members of anonymous ones belong to the outer one),
+    data sections dictionaries by variable, booleans `bool`, pointers and all else integers. Raises `ObjectError` if
+    `data` is smaller than the type or the type is inconsistent in itself.
     """
     return _Decoder(btf, data).value(number, 0, 0, MAX_DEPTH)
 
@@ -40,7 +40,7 @@ class _Decoder:
         """The value of a type at an offset in bits; `bit_size` is the width of a bit field, else 0."""
         self._left -= 1
         if depth == 0 or self._left < 0:
-            raise ObjectError("a variable's type in .BTF is nested too deeply or contains itself")
+            raise too_deep()
         match self._btf.resolve(number):
             case Array(element, length):
                 step = 8 * self._btf.size_of(element)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optdsl.elf.btf_types import DataSection
 from optdsl.kernel import bpffs, tools
-from optdsl.kernel.btf import Btf, Kind, Value, total
-from optdsl.kernel.btf_reader import read_bpftool
+from optdsl.kernel.btf import Btf, Value, replaced, total
+from optdsl.kernel.btf_json import read_bpftool
 from optdsl.kernel.cgroups import Cgroup, cgroup2_mounts
 from optdsl.kernel.errors import KernelError, split_verifier_log
 
@@ -130,7 +131,7 @@ def set_member(pin: Path, path: str, value: int) -> None:
         info = map_info(pin)
         btf, section = _data_section(info)
         current = bytes(int(byte, 16) for byte in _raw_dump(pin)[0]["value"])
-        changed = btf.replaced(section, current, path, value)
+        changed = replaced(btf, section, current, path, value)
         key = ["key", "hex", *_hex(bytes(4))]
         where = ["map", "update", "pinned", str(pin)]
         _run(f"cannot write map {info['name']}", *where, *key, "value", "hex", *_hex(changed))
@@ -202,7 +203,7 @@ def _data_section(info: dict[str, Any]) -> tuple[Btf, int]:
     name = "." + info["name"].split(".", 1)[-1]
     if "btf_id" in info:
         btf = read_bpftool(_run("cannot read BTF", "btf", "dump", "id", str(info["btf_id"])))
-        section = btf.find(Kind.DATASEC, name)
+        section = btf.find(DataSection, name)
         if section is not None:
             return btf, section
     raise KernelError(f"map {info['name']} is not a data section with BTF", errno.EINVAL)

@@ -1,25 +1,22 @@
-"""BTF at the border to the kernel: what libbpf and bpftool tell, in the types of `optdsl.elf.btf_types`.
+"""BTF at the border to the kernel: `optdsl.elf` does the work, and its errors become KernelError.
 
-The work is done by `optdsl.elf`; here its errors become KernelError, as for all that this package reports.
+What comes from bpftool instead of from bytes is read by `btf_json`.
 """
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import Final
 
 from optdsl.elf import btf, btf_places, btf_values
-from optdsl.elf import btf_types as t
 from optdsl.elf.btf_types import Btf
 from optdsl.elf.btf_values import Value
 from optdsl.elf.errors import MemberError, MemberRangeError, MemberTypeError, ObjectError, UnknownMemberError
 from optdsl.kernel.errors import KernelError
 
-__all__ = ["Btf", "Value", "decode", "read_bpftool", "read_raw", "replaced", "total"]
+__all__ = ["Btf", "Value", "decode", "read_raw", "replaced", "total"]
 
-_ANONYMOUS: Final = "(anon)"
-"""How bpftool writes an absent name."""
-_NUMBERS: Final[dict[type[MemberError], int]] = {
+_ERROR_NUMBERS: Final[dict[type[MemberError], int]] = {
     UnknownMemberError: errno.ENOENT,
     MemberTypeError: errno.EINVAL,
     MemberRangeError: errno.ERANGE,
@@ -28,28 +25,23 @@ _NUMBERS: Final[dict[type[MemberError], int]] = {
 
 def read_raw(data: bytes) -> Btf:
     """Reads the bytes of a `.BTF` section. Raises KernelError (EINVAL) if they are malformed."""
-    with _kernel_errors():
+    with _errors("malformed BTF"):
         return btf.parse(data)
 
 
-def read_bpftool(document: Mapping[str, Any]) -> Btf:
-    """Takes the JSON of `bpftool -j btf dump`, which numbers the types from 1 on."""
-    return Btf((t.Void(), *(_type(entry) for entry in document["types"])), b"")
-
-
 def decode(types: Btf, number: int, data: bytes) -> Value:
-    """The value that `data` holds as the type `number`; see `optdsl.elf.btf_values`. Raises KernelError (EINVAL)."""
-    with _kernel_errors():
+    """The value that `data` holds as the type `number`. Raises KernelError (EINVAL) if `data` is too short."""
+    with _errors("cannot decode the value"):
         return btf_values.decode(types, number, data)
 
 
 def replaced(types: Btf, number: int, data: bytes, path: str, value: int) -> bytes:
     """A copy of `data`, a value of the type `number`, with the integer at a dotted path set.
 
-    Raises KernelError: ENOENT with the names there are, EINVAL if the path ends at something other than an integer,
-    ERANGE if the integer does not fit.
+    Raises KernelError: ENOENT with the names there are, EINVAL if the path ends at something other than an integer or
+    outside of `data`, ERANGE if the integer does not fit.
     """
-    with _kernel_errors():
+    with _errors(f"cannot set {path}"):
         return btf_places.replaced(types, number, data, path, value)
 
 
@@ -64,41 +56,11 @@ def total(values: Sequence[Value]) -> Value:
 
 
 @contextmanager
-def _kernel_errors() -> Iterator[None]:
+def _errors(what: str) -> Iterator[None]:
+    """Words the errors of `optdsl.elf` as this package's; `what` is what was attempted."""
     try:
         yield
     except MemberError as error:
-        raise KernelError(error.what, _NUMBERS[type(error)], error.hint) from error
+        raise KernelError(error.what, _ERROR_NUMBERS[type(error)], error.hint) from error
     except ObjectError as error:
-        raise KernelError("malformed BTF", errno.EINVAL, str(error)) from error
-
-
-def _type(entry: Mapping[str, Any]) -> t.BtfType:
-    """One type as bpftool prints it, by the names that `btf_dumper` of its sources gives the fields."""
-    name = _name(entry)
-    match entry["kind"]:
-        case "INT":
-            encoding = entry["encoding"]
-            bits, bit_offset = entry["nr_bits"], entry["bits_offset"]
-            return t.Int(name, entry["size"], bits, bit_offset, encoding == "SIGNED", encoding == "BOOL")
-        case "FLOAT":
-            return t.Float(name, entry["size"])
-        case "PTR":
-            return t.Pointer(entry["type_id"])
-        case "ARRAY":
-            return t.Array(entry["type_id"], entry["nr_elems"])
-        case "STRUCT" | "UNION" as kind:
-            members = tuple(_member(member) for member in entry["members"])
-            return t.Composite("struct" if kind == "STRUCT" else "union", name, entry["size"], members)
-        case "ENUM" | "ENUM64":
-            return _enum(entry, name)
-        case "FWD":
-            return t.Forward(_keyword(entry["fwd_kind"]), name)
-        case "TYPEDEF":
-            return t.Typedef(name, entry["type_id"])
-        case "VOLATILE" | "CONST" | "RESTRICT" as kind:
-            return t.Qualifier(kind.lower(), entry["type_id"])
-        case "TYPE_TAG":
-            return t.type_tag(name, entry["type_id"])
-        case _:
-            return _declaration(entry, name)
+        raise KernelError(what, errno.EINVAL, str(error)) from error

@@ -22,8 +22,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from optdsl.kernel import libbpf_binding as c
-from optdsl.kernel.btf import Btf
-from optdsl.kernel.btf_reader import read_raw
+from optdsl.kernel.btf import Btf, read_raw
 from optdsl.kernel.cgroups import Cgroup
 from optdsl.kernel.errors import KernelError
 from optdsl.kernel.maps import Map

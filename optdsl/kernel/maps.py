@@ -4,15 +4,15 @@ import ctypes
 import errno
 import sys
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
+from optdsl.elf.btf_types import DataSection
 from optdsl.kernel import libbpf_binding as c
-from optdsl.kernel.btf import Btf, Kind, Value, total
+from optdsl.kernel.btf import Btf, Value, decode, replaced, total
 from optdsl.kernel.errors import KernelError
 
 _PER_CPU_TYPES: Final = frozenset({5, 6, 10, 21})
 """Of enum bpf_map_type: per-CPU hash, array, LRU hash and cgroup storage."""
-_BYTE_ORDER: Final[Literal["little", "big"]] = "little" if sys.byteorder == "little" else "big"
 
 
 class Map:
@@ -78,7 +78,7 @@ class Map:
 
     def read(self, index: int = 0) -> Value:
         """The decoded value under an array index, a per-CPU one added up over all CPUs."""
-        key = index.to_bytes(4, _BYTE_ORDER)
+        key = index.to_bytes(4, sys.byteorder)
         if self.per_cpu:
             values = self.lookup_per_cpu(key)
         else:
@@ -91,21 +91,21 @@ class Map:
     def decode(self, value: bytes) -> Value:
         """A value by the names of its members, as its BTF type tells."""
         btf, type_id = self.value_type
-        return btf.decode(type_id, value)
+        return decode(btf, type_id, value)
 
     def set_member(self, path: str, value: int) -> None:
         """Sets one integer of a one-entry array, such as a data section, while programs go on running."""
         key = bytes(4)
         current = self.lookup(key) or bytes(self.value_size)
         btf, type_id = self.value_type
-        self.update(key, btf.replaced(type_id, current, path, value))
+        self.update(key, replaced(btf, type_id, current, path, value))
 
     @property
     def value_type(self) -> tuple[Btf, int]:
         """The types of the object and the id of the value's. Raises KernelError (ENOENT) without BTF."""
         type_id: int = c.library().bpf_map__btf_value_type_id(self._handle)
         if self._btf is not None and not type_id:
-            type_id = self._btf.find(Kind.DATASEC, self.name) or 0
+            type_id = self._btf.find(DataSection, self.name) or 0
         if self._btf is None or not type_id:
             raise KernelError(f"map {self.name} has no BTF type for its values", errno.ENOENT)
         return self._btf, type_id
@@ -127,7 +127,7 @@ class Map:
     def set_initial(self, path: str, value: int) -> None:
         """Sets one integer of a data section that is not loaded yet, by the path to it."""
         btf, type_id = self.value_type
-        self.initial_value = btf.replaced(type_id, self.initial_value, path, value)
+        self.initial_value = replaced(btf, type_id, self.initial_value, path, value)
 
     @property
     def _stride(self) -> int:

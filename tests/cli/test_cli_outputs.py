@@ -36,17 +36,17 @@ def test_each_form_has_its_default_name_in_the_current_folder(tmp_path: Path, fo
 
 
 def test_outputs_look_like_what_they_are(tmp_path: Path) -> None:
-    write(tmp_path, "small.opt", GOOD)
+    write(tmp_path, "tiny.opt", GOOD)
 
     def text(form: str, *more: str) -> str:
-        return run("compile", "small.opt", "--emit", form, "-q", "-o", "-", *more, cwd=tmp_path).stdout
+        return run("compile", "tiny.opt", "--emit", form, "-q", "-o", "-", *more, cwd=tmp_path).stdout
 
-    assert '#line 6 "small.opt"' in text("c")
+    assert '#line 6 "tiny.opt"' in text("c")
     assert "#line" not in text("c", "--no-lines")
-    assert 'program small license "GPL"' in text("ir")
-    assert "@small(ptr" in text("llvm")
-    assert "small:" in text("asm")
-    assert json.loads(text("json"))["name"] == "small"
+    assert 'program tiny license "GPL"' in text("ir")
+    assert "define i32 @tiny(ptr" in text("llvm")
+    assert "tiny:" in text("asm")
+    assert json.loads(text("json"))["name"] == "tiny"
 
 
 def test_the_report_and_diagnostics_keep_out_of_an_output_on_stdout(tmp_path: Path) -> None:

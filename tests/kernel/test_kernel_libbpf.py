@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from kernel_objects import broken, compiled, exchange, group_name
 
+from optdsl.elf.btf_types import Composite
 from optdsl.kernel import bpffs, bpftool, cgroups, libbpf_binding
-from optdsl.kernel.btf import Kind
 from optdsl.kernel.cgroups import Cgroup
 from optdsl.kernel.errors import KernelError
 from optdsl.kernel.libbpf import AttachMode, Object
@@ -41,7 +41,7 @@ def test_what_is_inside(opened: Object) -> None:
     assert opened.programs == ["opt_main"]
     assert set(opened.maps) >= {"counters", "sockets", "ops", "events", ".data.params"}
     assert opened.btf is not None
-    assert opened.btf.find(Kind.STRUCT, "delayed_ack_params") is not None
+    assert opened.btf.find(Composite, "delayed_ack_params") is not None
 
 
 def test_parameters_before_and_after_loading(opened: Object) -> None:

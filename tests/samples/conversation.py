@@ -58,14 +58,18 @@ class Conversation:
 
 @contextmanager
 def conversation(
-    peers: Peers, *, ipv6: bool = False, options: Mapping[str, int | str] | None = None
+    peers: Peers,
+    *,
+    ipv6: bool = False,
+    client_options: Mapping[str, int | str] | None = None,
+    server_options: Mapping[str, int | str] | None = None,
 ) -> Iterator[Conversation]:
-    """A new connection to a new listener, for the length of a `with` block; `options` are those of the client's socket.
+    """A new connection to a new listener, for the length of a `with` block; the options are set before it begins.
 
     At the end the client resets the connection, so that nothing of it is left to disturb the next one.
     """
-    listener = peers.server.listen(ipv6=ipv6)
-    client = peers.client.connect(peers.lab.server.address(ipv6=ipv6), listener.port, options=options)
+    listener = peers.server.listen(ipv6=ipv6, options=server_options)
+    client = peers.client.connect(peers.lab.server.address(ipv6=ipv6), listener.port, options=client_options)
     server = peers.server.accept(listener)
     try:
         yield Conversation(client, server, client.port, listener.port)

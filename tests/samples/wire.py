@@ -25,6 +25,11 @@ def is_ack_or_data(packet: Packet) -> bool:
     return is_data(packet) or not packet.flags & (Flags.SYN | Flags.RST | Flags.FIN)
 
 
+def first_of(packets: Sequence[Packet], port: int, count: int = 3) -> list[Packet]:
+    """The first packets of one side; of a client they are the SYN, the ACK that ends the handshake, and a request."""
+    return [packet for packet in packets if packet.sport == port][:count]
+
+
 def until_acked(
     packets: Sequence[Packet], port: int, sends: Callable[[Packet], bool], limit: int = DEFAULT_LIMIT
 ) -> Iterator[tuple[Packet, bool]]:
