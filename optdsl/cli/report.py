@@ -93,12 +93,16 @@ def _written(outcome: Outcome) -> str:
 def _programs(data: bytes) -> Iterator[str]:
     """Names and lengths of the programs in an object."""
     from optdsl.elf.object import read_object
+    from optdsl.elf.stack import stack_bytes
 
     found = read_object(data)
     total = sum(each.instruction_count for each in found.subprograms)
     beside = f", and {total} in {len(found.subprograms)} sub-programs" if found.subprograms else ""
+    # Sub-programs do not call one another deeply: the deepest of them below the program is what can be in use.
+    below = max((stack_bytes(each.code) for each in found.subprograms), default=0)
     for each in found.programs:
-        yield f"{each.name}, {each.instruction_count} instructions{beside}"
+        stack = stack_bytes(each.code) + below
+        yield f"{each.name}, {each.instruction_count} instructions{beside}, {stack} bytes of stack of 512"
 
 
 def kernel_text(program: model.CheckedProgram, *, asked: bool) -> str:
