@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from optdsl.elf.encoding import LAST_REGISTER, Alu, Atomic, Callee, Class, Jump, Mode, Word, words
-from optdsl.elf.uapi import HELPER_NAMES
+from optdsl.uapi import HELPER_NAMES
 
 UNKNOWN = "<unknown>"
 """Text of an instruction that no instruction set defines."""

@@ -15,7 +15,7 @@ from optdsl.elf.btf_text import declare, define
 from optdsl.elf.btf_types import Array, Btf, Composite, DataSection, Pointer, Variable
 from optdsl.elf.errors import ObjectError
 from optdsl.elf.model import Map, TypeText
-from optdsl.elf.uapi import MAP_TYPE_NAMES
+from optdsl.uapi import MAP_TYPE_NAMES
 
 SECTION_NAME = ".maps"
 

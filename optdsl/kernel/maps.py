@@ -10,9 +10,9 @@ from optdsl.elf.btf_types import DataSection
 from optdsl.kernel import libbpf_binding as c
 from optdsl.kernel.btf import Btf, Value, decode, replaced, total
 from optdsl.kernel.errors import KernelError
+from optdsl.uapi import MAP_TYPE_NAMES
 
-_PER_CPU_TYPES: Final = frozenset({5, 6, 10, 21})
-"""Of enum bpf_map_type: per-CPU hash, array, LRU hash and cgroup storage."""
+_PER_CPU_TYPES: Final = frozenset({"percpu_hash", "percpu_array", "lru_percpu_hash", "percpu_cgroup_storage"})
 
 
 class Map:
@@ -25,7 +25,7 @@ class Map:
         self.name: str = library.bpf_map__name(handle).decode()
         self.key_size: int = library.bpf_map__key_size(handle)
         self.value_size: int = library.bpf_map__value_size(handle)
-        self.per_cpu: bool = library.bpf_map__type(handle) in _PER_CPU_TYPES
+        self.per_cpu: bool = MAP_TYPE_NAMES.get(library.bpf_map__type(handle)) in _PER_CPU_TYPES
 
     @property
     def fd(self) -> int:

@@ -1,4 +1,8 @@
-"""What each kernel offers to a sock_ops program, as data that the checker and the lowering consult."""
+"""What each kernel offers to a sock_ops program, as data that the checker and the lowering consult.
+
+The rows of the tables are named tuples: every command imports this package, and a dataclass takes several times as long
+to make.
+"""
 
 from optdsl.targets.attribute import Attribute
 from optdsl.targets.event import Event

@@ -4,10 +4,8 @@
 finds the numbers here and decides nothing about the kernel itself.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from optdsl.targets.sockops import Level
 from optdsl.targets.version import KernelVersion
@@ -44,19 +42,17 @@ class Outside(StrEnum):
     UNREPRESENTABLE = "unrepresentable"  # no number of the option's size says it
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """An inclusive range in the base unit of the attribute."""
 
     minimum: int
     maximum: int
 
-    def __contains__(self, value: int) -> bool:
-        return self.minimum <= value <= self.maximum
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int) and self.minimum <= value <= self.maximum
 
 
-@dataclass(frozen=True, slots=True)
-class ContextField:
+class ContextField(NamedTuple):
     """A member of `struct bpf_sock_ops`: load it, bring it to host order, keep `mask`, shift right by `shift` bits.
 
     For an attribute of type bool the result is whether that equals `equals`, or is not zero where `equals` is None.
@@ -69,16 +65,14 @@ class ContextField:
     byte_order: ByteOrder = ByteOrder.HOST
 
 
-@dataclass(frozen=True, slots=True)
-class ContextAddress:
+class ContextAddress(NamedTuple):
     """An address in the context: member `ip6` when `family` is AF_INET6, else `::ffff:` before member `ip4`."""
 
     ip4: str
     ip6: str
 
 
-@dataclass(frozen=True, slots=True)
-class SocketOption:
+class SocketOption(NamedTuple):
     """An option of `bpf_setsockopt()` or `bpf_getsockopt()`.
 
     `step` is how many base units one count of the option stands for: 1 000 000 where the kernel counts seconds. `below`
@@ -96,21 +90,20 @@ class SocketOption:
     above: Outside = Outside.REFUSED
 
 
-@dataclass(frozen=True, slots=True)
-class OptionByFamily:
+class OptionByFamily(NamedTuple):
     """Two options for one thing: `ip4` for sockets whose `family` is AF_INET, `ip6` for AF_INET6."""
 
     ip4: SocketOption
     ip6: SocketOption
 
 
-@dataclass(frozen=True, slots=True)
 class KernelPatch:
     """Reached through what the series in `kernel-patches/` adds."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class Read:
+
+class Read(NamedTuple):
     """How and since when an attribute can be read; `bounds` holds every value the kernel can return."""
 
     since: KernelVersion
@@ -118,8 +111,7 @@ class Read:
     bounds: Bounds
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """How and since when an attribute can be assigned; `bounds` holds the values that the kernel accepts.
 
     `minimum_jiffies` is a lower bound that depends on the kernel's CONFIG_HZ: see `smallest_accepted`.
@@ -140,8 +132,7 @@ class Write:
         return max(self.bounds.minimum, (self.minimum_jiffies - 1) * 1_000_000 // hz + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """A property of a socket, subflow or connection that programs read or assign.
 
     `doc` is one sentence, `note` what else one should know, `source` the kernel file that the facts come from.

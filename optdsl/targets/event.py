@@ -1,24 +1,20 @@
 """What an event is: when a handler `on NAME { }` runs, as data."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from optdsl.targets.sockops import CallbackFlag, SockOp
 from optdsl.targets.version import BASELINE, KernelVersion
 from optdsl.targets.vocabulary import Role, TargetName
 
 
-@dataclass(frozen=True, slots=True)
-class ArgumentIs:
+class ArgumentIs(NamedTuple):
     """A condition on `ctx->args[index]`."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # instead of tuple.index()
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(NamedTuple):
     """An operation that raises the event. `role` is what the operation itself tells about this end, if anything."""
 
     op: SockOp
@@ -26,8 +22,7 @@ class Trigger:
     condition: ArgumentIs | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A named moment in a connection's life.
 
     `flag` must be among the socket's callback flags, else the kernel does not call. `roles` are the ends that can see

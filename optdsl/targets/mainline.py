@@ -1,40 +1,33 @@
-"""Targets: what a program may use on a given kernel, and why not where it may not."""
+"""Targets: what a program may use on a given kernel, and why not where it may not.
 
-from __future__ import annotations
+The tables are read when the first name is looked up.
+"""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple
 
 from optdsl.targets.attribute import Attribute
-from optdsl.targets.attributes import ATTRIBUTES
 from optdsl.targets.event import Event
-from optdsl.targets.events import EVENTS
-from optdsl.targets.patched import PATCHED_EVENTS
 from optdsl.targets.version import BASELINE, KernelVersion
 from optdsl.targets.vocabulary import Direction, TargetName
 
-_ATTRIBUTES = {attribute.path: attribute for attribute in ATTRIBUTES}
-_EVENTS = {event.name: event for event in EVENTS + PATCHED_EVENTS}
 
-
-@dataclass(frozen=True, slots=True)
-class UnknownName:
+class UnknownName(NamedTuple):
     """No target has it; `similar` are names that look like it, best first."""
 
     name: str
     similar: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsTarget:
+class NeedsTarget(NamedTuple):
     """Another target has it."""
 
     name: str
     target: TargetName
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsKernel:
+class NeedsKernel(NamedTuple):
     """This target has it on a newer kernel."""
 
     name: str
@@ -42,8 +35,7 @@ class NeedsKernel:
     kernel: KernelVersion
 
 
-@dataclass(frozen=True, slots=True)
-class WrongDirection:
+class WrongDirection(NamedTuple):
     """The attribute exists, but no kernel can do this with it."""
 
     name: str
@@ -53,23 +45,20 @@ class WrongDirection:
 Reason = UnknownName | NeedsTarget | NeedsKernel | WrongDirection
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownTarget:
+class UnknownTarget(NamedTuple):
     """No target has this name."""
 
     name: str
     known: tuple[TargetName, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UnavailableTarget:
+class UnavailableTarget(NamedTuple):
     """The target is known, but programs cannot be compiled for it yet."""
 
     name: TargetName
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What a program is compiled for. Without a `kernel`, everything that any known kernel offers is there."""
 
     name: TargetName
@@ -77,12 +66,12 @@ class Target:
 
     def attribute(self, path: str) -> Attribute | None:
         """The attribute, where this target has it on this kernel in at least one direction."""
-        found = _ATTRIBUTES.get(path)
+        found = _attributes().get(path)
         return found if found is not None and self.has(path) else None
 
     def event(self, name: str) -> Event | None:
         """The event, where this target has it on this kernel."""
-        found = _EVENTS.get(name)
+        found = _events().get(name)
         return found if found is not None and self.has(name) else None
 
     def has(self, name: str, direction: Direction | None = None) -> bool:
@@ -91,21 +80,21 @@ class Target:
 
     def why_not(self, name: str, direction: Direction | None = None) -> Reason | None:
         """Why an attribute (for that direction, or for any) or an event cannot be used here; None where it can."""
-        attribute = _ATTRIBUTES.get(name)
+        attribute = _attributes().get(name)
         if attribute is not None:
             return self._missing_attribute(attribute, direction)
-        event = _EVENTS.get(name)
+        event = _events().get(name)
         if event is not None:
             return self._missing(name, event.target, event.since)
         return UnknownName(name, self._similar(name))
 
     def attribute_names(self) -> tuple[str, ...]:
         """The attributes that are there, in the order of the documentation."""
-        return tuple(path for path in _ATTRIBUTES if self.has(path))
+        return tuple(path for path in _attributes() if self.has(path))
 
     def event_names(self) -> tuple[str, ...]:
         """The events that are there, in the order of the documentation."""
-        return tuple(name for name in _EVENTS if self.has(name))
+        return tuple(name for name in _events() if self.has(name))
 
     def _missing_attribute(self, attribute: Attribute, direction: Direction | None) -> Reason | None:
         if direction is None:
@@ -155,11 +144,29 @@ def minimum_kernel(uses: Iterable[tuple[str, Direction | None]]) -> KernelVersio
 
 
 def _first_kernel(name: str, direction: Direction | None) -> KernelVersion:
-    if name in _EVENTS:
-        return _EVENTS[name].since
-    attribute = _ATTRIBUTES[name]
+    event = _events().get(name)
+    if event is not None:
+        return event.since
+    attribute = _attributes()[name]
     directions = tuple(Direction) if direction is None else (direction,)
     offered = [since for each in directions if (since := attribute.since(each)) is not None]
     if not offered:
         raise KeyError(f"{name} cannot be used to {direction}")
     return min(offered)
+
+
+@cache
+def _attributes() -> Mapping[str, Attribute]:
+    """The attributes of all targets by path."""
+    from optdsl.targets.attributes import ATTRIBUTES
+
+    return {attribute.path: attribute for attribute in ATTRIBUTES}
+
+
+@cache
+def _events() -> Mapping[str, Event]:
+    """The events of all targets by name."""
+    from optdsl.targets.events import EVENTS
+    from optdsl.targets.patched import PATCHED_EVENTS
+
+    return {event.name: event for event in EVENTS + PATCHED_EVENTS}

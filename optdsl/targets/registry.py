@@ -5,10 +5,8 @@ of late 2025; the ExIDs as far as Wireshark 4.0 (`epan/dissectors/packet-tcp.c`)
 grows: a number that is missing here need not be free.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -20,8 +18,7 @@ class Status(StrEnum):
     SQUATTED = "squatted"  # in use on the Internet without an assignment
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """Who has a number: the name, and the document or the person behind it."""
 
     name: str

@@ -4,12 +4,11 @@ Everything here is kernel ABI and never changes once released. Sources: `include
 `include/uapi/linux/tcp.h`, `include/uapi/asm-generic/socket.h`, `include/uapi/linux/in.h`, `include/uapi/linux/in6.h`.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum, IntFlag, auto
+from typing import NamedTuple
 
 from optdsl.targets.version import V5_10, V6_1, V6_6, KernelVersion
+from optdsl.uapi import HELPER_NUMBERS
 
 
 class SockOp(IntEnum):
@@ -58,31 +57,35 @@ LOAD_HDR_OPT_TCP_SYN = 1
 
 
 class Helper(IntEnum):
-    """Helper functions that generated programs call (`enum bpf_func_id`)."""
+    """Helper functions that generated programs call; `optdsl.uapi` has their numbers."""
 
-    MAP_LOOKUP_ELEM = 1
-    MAP_UPDATE_ELEM = 2
-    MAP_DELETE_ELEM = 3
-    KTIME_GET_NS = 5
-    TRACE_PRINTK = 6
-    GET_PRANDOM_U32 = 7
-    GET_SOCKET_COOKIE = 46
-    SETSOCKOPT = 49
-    GETSOCKOPT = 57
-    SOCK_OPS_CB_FLAGS_SET = 59
-    TCP_SOCK = 96
-    SK_STORAGE_GET = 107
-    SK_STORAGE_DELETE = 108
-    JIFFIES64 = 118
-    RINGBUF_OUTPUT = 130
-    RINGBUF_RESERVE = 131
-    RINGBUF_SUBMIT = 132
-    RINGBUF_DISCARD = 133
-    LOAD_HDR_OPT = 142
-    STORE_HDR_OPT = 143
-    RESERVE_HDR_OPT = 144
-    LOOP = 181
-    SKC_TO_MPTCP_SOCK = 196
+    @staticmethod
+    def _generate_next_value_(name: str, *_: object) -> int:
+        return HELPER_NUMBERS[f"bpf_{name.lower()}"]
+
+    MAP_LOOKUP_ELEM = auto()
+    MAP_UPDATE_ELEM = auto()
+    MAP_DELETE_ELEM = auto()
+    KTIME_GET_NS = auto()
+    TRACE_PRINTK = auto()
+    GET_PRANDOM_U32 = auto()
+    GET_SOCKET_COOKIE = auto()
+    SETSOCKOPT = auto()
+    GETSOCKOPT = auto()
+    SOCK_OPS_CB_FLAGS_SET = auto()
+    TCP_SOCK = auto()
+    SK_STORAGE_GET = auto()
+    SK_STORAGE_DELETE = auto()
+    JIFFIES64 = auto()
+    RINGBUF_OUTPUT = auto()
+    RINGBUF_RESERVE = auto()
+    RINGBUF_SUBMIT = auto()
+    RINGBUF_DISCARD = auto()
+    LOAD_HDR_OPT = auto()
+    STORE_HDR_OPT = auto()
+    RESERVE_HDR_OPT = auto()
+    LOOP = auto()
+    SKC_TO_MPTCP_SOCK = auto()
 
     @property
     def since(self) -> KernelVersion:
@@ -152,13 +155,12 @@ SK_STORAGE_GET_F_CREATE = 1
 F_NO_PREALLOC = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A member of `struct bpf_sock_ops`. `count` is above 1 for arrays; `size` is that of one element in bytes."""
 
     offset: int
     size: int = 4
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # instead of tuple.count()
     since: KernelVersion = V5_10
 
 

@@ -1,9 +1,7 @@
 """What `optdsl targets` prints: events, attributes and option space of a target, as rows and as aligned text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from optdsl.targets.attribute import Attribute
 from optdsl.targets.event import Event
@@ -15,8 +13,7 @@ from optdsl.targets.version import KernelVersion
 from optdsl.targets.vocabulary import Direction
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(NamedTuple):
     """One event: which ends see it, the callback flag it needs ("" for none), the first kernel, and when it runs."""
 
     name: str
@@ -26,8 +23,7 @@ class EventRow:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeRow:
+class AttributeRow(NamedTuple):
     """One attribute: type, range in human units, and the first kernel for each direction (None: not possible)."""
 
     path: str
@@ -39,8 +35,7 @@ class AttributeRow:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceRow:
+class SpaceRow(NamedTuple):
     """Bytes of option space that one kind of packet leaves, with and without timestamps."""
 
     packet: str
@@ -49,8 +44,7 @@ class SpaceRow:
     without_timestamps: int
 
 
-@dataclass(frozen=True, slots=True)
-class TargetTables:
+class TargetTables(NamedTuple):
     """Everything that a target offers."""
 
     target: Target

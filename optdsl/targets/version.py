@@ -4,14 +4,10 @@ The tables state facts for the long-term series below; a fact that became true i
 next one (5.15). A version outside the list is an error value, which the command line words.
 """
 
-from __future__ import annotations
-
-import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class KernelVersion:
+class KernelVersion(NamedTuple):
     """A kernel series such as 6.1. Ordered by age; `str()` gives the form that users write."""
 
     major: int
@@ -21,8 +17,7 @@ class KernelVersion:
         return f"{self.major}.{self.minor}"
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownKernel:
+class UnknownKernel(NamedTuple):
     """A version that the tables do not cover: what was asked for, and what can be."""
 
     text: str
@@ -55,6 +50,8 @@ def series_of(release: str) -> KernelVersion | UnknownKernel:
 
     A kernel older than the baseline, or a text that does not begin with two numbers, is unknown.
     """
+    import re
+
     found = re.match(r"(\d+)\.(\d+)", release)
     if found is not None:
         running = KernelVersion(int(found[1]), int(found[2]))

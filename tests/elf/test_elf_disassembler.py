@@ -14,7 +14,7 @@ from elf_objects import IR, SAMPLE, assembled, clang_object, compile_c, compile_
 from optdsl.elf.disassembler import UNKNOWN, Instruction, Reference, disassemble
 from optdsl.elf.errors import ObjectError
 from optdsl.elf.image import read_image
-from optdsl.elf.uapi import HELPER_NAMES, MAP_TYPE_NAMES
+from optdsl.uapi import HELPER_NAMES, MAP_TYPE_NAMES
 
 # Every operation that clang 14 can be made to emit for BPF, in variants that the optimiser cannot fold.
 ARITHMETIC = """

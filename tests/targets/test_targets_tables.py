@@ -348,7 +348,7 @@ def test_the_text_has_aligned_columns() -> None:
 
 
 def test_importing_the_tables_loads_nothing_heavy() -> None:
-    heavy = ("rich", "lark", "llvmlite", "elftools", "difflib", "subprocess")
+    heavy = ("rich", "lark", "llvmlite", "elftools", "difflib", "subprocess", "dataclasses", "inspect")
     script = f"import sys, optdsl.targets.tables; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Names of BPF helper functions and map types by their number.
+"""Names of BPF helper functions and map types by their number: the one table of them, for writers and readers of code.
 
 Source: `enum bpf_func_id` and `enum bpf_map_type` of `include/uapi/linux/bpf.h`; the numbers are kernel ABI. The list
 of helpers is closed since Linux 6.2: later additions to the kernel are kfuncs, which an object calls by name.
@@ -50,5 +50,9 @@ reuseport_sockarray percpu_cgroup_storage queue stack sk_storage devmap_hash str
 task_storage bloom_filter user_ringbuf cgrp_storage arena
 """
 
+#: `bpf_map_lookup_elem` by 1, and the other way round.
 HELPER_NAMES = {number: f"bpf_{name}" for number, name in enumerate(_HELPERS.split(), start=1)}
+HELPER_NUMBERS = {name: number for number, name in HELPER_NAMES.items()}
+
+#: `hash` by 1 (`BPF_MAP_TYPE_HASH`).
 MAP_TYPE_NAMES = dict(enumerate(_MAP_TYPES.split(), start=1))
