@@ -33,9 +33,10 @@ def used_before(span: Span, name: str, declared: Span) -> Diagnostic:
 
 
 def unknown_module(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    suggestion = did_you_mean(name, known, span)
+    modules = sorted(known)
     return Diagnostic("OPT0304", f"there is no module `{name}`", span,
-                      notes=(f"the standard library has {', '.join(sorted(known))}",), suggestion=suggestion)  # fmt: skip
+                      notes=(f"the standard library has {', '.join(modules)}",),
+                      suggestion=did_you_mean(name, modules, span))  # fmt: skip
 
 
 def import_cycle(span: Span, names: tuple[str, ...]) -> Diagnostic:

@@ -32,7 +32,7 @@ def unclosed_text(span: Span) -> Diagnostic:
 
 
 def bad_number(span: Span) -> Diagnostic:
-    return Diagnostic("OPT0105", "not a number", span)
+    return Diagnostic("OPT0105", "not a number of at most 64 bits", span)
 
 
 def bad_prefix(span: Span, network: str | None) -> Diagnostic:
@@ -47,6 +47,10 @@ def bad_address(span: Span) -> Diagnostic:
 
 def no_members(span: Span) -> Diagnostic:
     return Diagnostic("OPT0108", "only a name has members", span)
+
+
+def not_a_function(span: Span) -> Diagnostic:
+    return Diagnostic("OPT0108", "only a name can be called", span)
 
 
 def empty_file(source: Source) -> Diagnostic:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from optdsl.diagnostics.model import Diagnostic, Label, Severity, Suggestion
 from optdsl.source import Span
 
+OF_RANGES = "OPT02"
+"""What the codes of ranges begin with."""
+
 # -------------------------------------------------------------------------------------------------- ranges
 
 
@@ -53,8 +56,9 @@ def range_too_wide(span: Span, found: str, allowed: str) -> Diagnostic:
     return Diagnostic("OPT0207", "the range is wider than the type", span, f"{found} here, the type holds {allowed}")
 
 
-def range_without_values(span: Span, low: int, high: int, step: str) -> Diagnostic:
-    return Diagnostic("OPT0206", "a range with nothing in it", span, f"no whole number of {step} from {low} to {high}")
+def range_without_values(span: Span, bounds: tuple[str, str], step: str) -> Diagnostic:
+    return Diagnostic("OPT0206", "a range with nothing in it", span,
+                      f"no whole number of {step} steps from {bounds[0]} to {bounds[1]}")  # fmt: skip
 
 
 def shift_too_far(span: Span, found: str) -> Diagnostic:
@@ -62,9 +66,9 @@ def shift_too_far(span: Span, found: str) -> Diagnostic:
                       notes=("a shift count is at most 63",))  # fmt: skip
 
 
-def index_out_of_range(span: Span, found: str, allowed: str) -> Diagnostic:
+def index_out_of_range(span: Span, found: str, allowed: str, field: str) -> Diagnostic:
     return Diagnostic("OPT0209", "the element may not be there", span, f"{found} here, there are {allowed}",
-                      notes=("test `count(...)` first",))  # fmt: skip
+                      notes=(f"elements are numbered from 0; test `count({field}) > {found}` first",))  # fmt: skip
 
 
 def not_whole(span: Span, base: str) -> Diagnostic:
@@ -156,9 +160,9 @@ def loops_too_long(span: Span, most: int) -> Diagnostic:
                       f"with the loops around it, more than {most} rounds in one block")  # fmt: skip
 
 
-def too_large(span: Span, most: int) -> Diagnostic:
+def too_large(span: Span, most: int, what: str) -> Diagnostic:
     """An expression that inlining has let grow beyond reason."""
-    return Diagnostic("OPT0416", "too much once every `fn` is inlined", span, f"more than {most} operations", notes=(
+    return Diagnostic("OPT0416", "too much once every `fn` is inlined", span, f"more than {most} {what}", notes=(
         "a `fn` stands again at each place where it is called, and its arguments at each place where it uses them; "
         "`let` keeps a value",))  # fmt: skip
 

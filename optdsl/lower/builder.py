@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from optdsl.ir import ops
 from optdsl.ir.program import Function
+from optdsl.lower.names import numbered
 from optdsl.source import Span
 
 Words = tuple[ops.Value, ...]
@@ -40,11 +41,13 @@ class FunctionBuilder:
     def emit(self, statement: ops.Statement) -> None:
         self._blocks[-1].append(statement)
 
+    def emit_all(self, statements: list[ops.Statement]) -> None:
+        """Emits what a block of its own has collected."""
+        self._blocks[-1].extend(statements)
+
     def fresh(self, hint: str) -> str:
         """A name that no other local of the function has."""
-        name, number = hint, 2
-        while name in self._names:
-            name, number = f"{hint}_{number}", number + 1
+        name = numbered(hint, self._names)
         self._names.add(name)
         return name
 
@@ -77,6 +80,13 @@ class FunctionBuilder:
         if statements:
             self.emit(ops.If(span, condition, tuple(statements)))
 
+    def branch(
+        self, span: Span, condition: ops.Condition, yes: list[ops.Statement], no: list[ops.Statement] | None = None
+    ) -> None:
+        """An `If` between two blocks; nothing at all where both are nothing."""
+        if yes or no:
+            self.emit(ops.If(span, condition, tuple(yes), tuple(no or ())))
+
     def remembered(self, key: object) -> Words | None:
         """What has been read of `key` in this block or around it."""
         for scope in reversed(self._read):
@@ -85,10 +95,12 @@ class FunctionBuilder:
         return None
 
     def remember(self, key: object, words: Words) -> Words:
+        """Keeps what has been read of `key` for the rest of this block; returns it."""
         self._read[-1][key] = words
         return words
 
     def finish(self, *, inline: bool) -> Function:
+        """The function. Called once, outside of all blocks."""
         (body,) = self._blocks
         return Function(self.span, self.name, self.doc, self.parameters, self.returns, inline, tuple(body))
 

@@ -6,12 +6,12 @@ shifted together only to be taken apart again. Behind an optional field the offs
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, binary, compare, const, differs, plus
-from optdsl.lower.reads import word_size
+from optdsl.lower.layout import groups
+from optdsl.lower.values import store_constant, word_size
 from optdsl.semantics import model
 from optdsl.source import Span
 
@@ -26,70 +26,58 @@ class Encoder:
     span: Span
     values: dict[model.Field, list[str]]
     """By field: the locals of its words; of a repeated one: of each element, and last of the count."""
-    given: dict[str, str]
+    given: dict[model.Field, str]
     """By optional field that not every path writes: the local that says whether this one does."""
     always: frozenset[str]
     """The optional fields that every path writes."""
     offset: int = 0
     """Bytes so far; of `moving` the bytes after it."""
-    moving: str | None = None
-    end: str | None = None
-    """The local that holds the option's length, where optional fields or elements at its end decide it."""
+    moving: ops.Local | None = None
+    end: ops.Local | None = None
+    """The option's length, where trailing fields or elements decide it."""
     _pending: list[tuple[int, ops.Value]] = field(default_factory=list)
     """Bit widths and values of fields that share bytes not yet stored."""
 
     def encode(self) -> ops.Value:
         """Emits the stores; the value is the option's length."""
-        header = self.layout.header
-        self.offset = len(header)
-        for each in self.layout.fields:
-            self._field(each)
-        self._flush()
-        length = self._here() if self.end is None else ops.Local(self.span, self.end)
+        self.offset = len(self.layout.header)
+        for group in groups(self.layout):
+            self._write(group)
+        length = self._here() if self.end is None else self.end
         self._store_header(length)
         return length
 
     def _store_header(self, length: ops.Value) -> None:
-        header = self.layout.header
+        kind, exid = self.layout.header[:1], self.layout.header[2:]
         if isinstance(length, ops.Const):
-            whole = bytes((header[0], length.value)) + header[2:]
-            for start in range(0, len(whole), 4):
-                part = whole[start : start + 4]
-                self._at(const(self.span, start), len(part), const(self.span, int.from_bytes(part, "big")))
+            store_constant(self.builder, self.span, self.place, kind + bytes((length.value,)) + exid)
             return
-        self._at(const(self.span, 0), 1, const(self.span, header[0]))
-        self._at(const(self.span, 1), 1, length)
-        if len(header) > 2:
-            self._at(const(self.span, 2), len(header) - 2, const(self.span, int.from_bytes(header[2:], "big")))
+        self._store(const(self.span, 0), 1, const(self.span, kind[0]))
+        self._store(const(self.span, 1), 1, length)
+        if exid:
+            self._store(const(self.span, 2), len(exid), const(self.span, int.from_bytes(exid, "big")))
 
     # ---------------------------------------------------------------------------------------------- fields
 
-    def _field(self, each: model.Field) -> None:
-        if each.repeat is not None:
-            self._flush()
-            self._repeated(each)
-        elif each.presence is model.Presence.ALWAYS:
-            self._put(each)
-        elif each.name in self.always:
-            self._flush()
-            self._put(each)
-            self._flush()
-        elif each.name in self.given:
-            self._flush()
-            if each.presence is model.Presence.FLAG:
-                self._flagged(each)
+    def _write(self, group: tuple[model.Field, ...]) -> None:
+        first = group[0]
+        if first.repeat is not None:
+            self._repeated(first)
+        elif first.presence is model.Presence.ALWAYS or first.name in self.always:
+            for each in group:
+                self._put(each)
+        elif first in self.given:
+            if first.presence is model.Presence.FLAG:
+                self._flagged(group)
             else:
-                self._trailing(each)
+                self._trailing(first)
 
     def _put(self, each: model.Field) -> None:
         if each.is_wide:
-            self._flush()
-            for index, name in enumerate(self.values[each]):
-                size = word_size(each.bits // 8, index)
-                self._at(self._here(), size, ops.Local(self.span, name))
-                self.offset += size
-            return
-        self._pending.append((each.bits, self._value(each)))
+            sizes = [min(64, each.bits - start) for start in range(0, each.bits, 64)]
+            self._pending += zip(sizes, (ops.Local(self.span, name) for name in self.values[each]), strict=True)
+        else:
+            self._pending.append((each.bits, self._value(each)))
         if sum(bits for bits, _ in self._pending) % 8 == 0:
             self._flush()
 
@@ -100,24 +88,17 @@ class Encoder:
         guarded = self.layout.guarded_by(each.name)
         if not guarded:
             return ops.Local(self.span, self.values[each][0])
-        first = guarded[0].name
-        if first in self.always:
+        if guarded[0].name in self.always:
             return const(self.span, 1)
-        return ops.Local(self.span, self.given[first]) if first in self.given else const(self.span, 0)
+        given = self.given.get(guarded[0])
+        return const(self.span, 0) if given is None else ops.Local(self.span, given)
 
     def _flush(self) -> None:
         """Stores what is pending, a whole number of bytes, in pieces of at most 8 bytes."""
         while self._pending:
             group = self._take_group()
             bits = sum(width for width, _ in group)
-            value: ops.Value | None = None
-            shift = bits
-            for width, each in group:
-                shift -= width
-                shifted = binary(self.span, ops.BinaryOperator.SHL, each, shift) if shift else each
-                value = shifted if value is None else binary(self.span, ops.BinaryOperator.OR, value, shifted)
-            assert value is not None
-            self._at(self._here(), bits // 8, _folded(self.span, group, value))
+            self._store(self._here(), bits // 8, _joined(self.span, group))
             self.offset += bits // 8
 
     def _take_group(self) -> list[tuple[int, ops.Value]]:
@@ -135,69 +116,66 @@ class Encoder:
             self._pending.insert(0, (rest, lower))
         return group
 
-    def _flagged(self, each: model.Field) -> None:
-        """A field behind a flag that only some paths set; what follows it moves."""
-        start = self._here()
-        moving = self._move()
-        with self._where_given(each):
-            self._words(each, start)
-            self.builder.emit(ops.Assign(self.span, moving, plus(self.span, start, each.bits // 8)))
+    def _flagged(self, group: tuple[model.Field, ...]) -> None:
+        """Fields behind a flag that only some paths set; what follows them moves."""
+        start, given = self._here(), self._is_given(group[0])
+        with self.builder.when(self.span, given):
+            for each in group:
+                self._words(each)
+                self.offset += each.bits // 8
+        self.moving = self.builder.let(self.span, "at", ops.Select(self.span, given, self._here(), start))
+        self.offset = 0
 
     def _trailing(self, each: model.Field) -> None:
         """A field that the length tells; those before it are there too, so its place is fixed."""
-        start = self._here()
-        self.offset += each.bits // 8
         if self.end is None:
-            self.end = self.builder.let(self.span, "end", start).name
-        with self._where_given(each):
-            self._words(each, start)
-            self.builder.emit(ops.Assign(self.span, self.end, self._here()))
+            self.end = self.builder.let(self.span, "end", self._here())
+        with self.builder.when(self.span, self._is_given(each)):
+            self._words(each)
+            self.offset += each.bits // 8
+            self.builder.emit(ops.Assign(self.span, self.end.name, self._here()))
 
     def _repeated(self, each: model.Field) -> None:
         *names, count = self.values[each]
-        start, size = self._here(), each.bits // 8
+        number, size = ops.Local(self.span, count), each.bits // 8
         for index, name in enumerate(names):
-            present = compare(self.span, ops.Comparison.GT, ops.Local(self.span, count), index)
-            with self.builder.when(self.span, present):
-                self._at(plus(self.span, start, index * size), size, ops.Local(self.span, name))
-        elements = binary(self.span, ops.BinaryOperator.MUL, ops.Local(self.span, count), size)
-        total = binary(self.span, ops.BinaryOperator.ADD, elements, start)
-        self.end = self.builder.let(self.span, "end", total).name
+            with self.builder.when(self.span, compare(self.span, ops.Comparison.GT, number, index)):
+                self._store(self._at(self.offset + index * size), size, ops.Local(self.span, name))
+        elements = binary(self.span, ops.BinaryOperator.MUL, number, size)
+        self.end = self.builder.let(self.span, "end", binary(self.span, ops.BinaryOperator.ADD, elements, self._here()))
 
-    def _where_given(self, each: model.Field) -> AbstractContextManager[None]:
-        return self.builder.when(self.span, differs(self.span, ops.Local(self.span, self.given[each.name]), 0))
+    def _is_given(self, each: model.Field) -> ops.Condition:
+        return differs(self.span, ops.Local(self.span, self.given[each]), 0)
 
-    def _words(self, each: model.Field, start: ops.Value) -> None:
+    def _words(self, each: model.Field) -> None:
+        """Stores a field of whole bytes here."""
         for index, name in enumerate(self.values[each]):
             size = word_size(each.bits // 8, index)
-            self._at(plus(self.span, start, 8 * index), size, ops.Local(self.span, name))
+            self._store(self._at(self.offset + 8 * index), size, ops.Local(self.span, name))
 
     # --------------------------------------------------------------------------------------------- offsets
 
-    def _move(self) -> str:
-        """The local that holds the offset from here on."""
-        if self.moving is None:
-            self.moving = self.builder.let(self.span, "at", const(self.span, self.offset)).name
-        elif self.offset:
-            self.builder.emit(ops.Assign(self.span, self.moving, self._here()))
-        self.offset = 0
-        return self.moving
-
     def _here(self) -> ops.Value:
-        if self.moving is None:
-            return const(self.span, self.offset)
-        return plus(self.span, ops.Local(self.span, self.moving), self.offset)
+        return self._at(self.offset)
 
-    def _at(self, offset: ops.Value, size: int, value: ops.Value) -> None:
+    def _at(self, offset: int) -> ops.Value:
+        return const(self.span, offset) if self.moving is None else plus(self.span, self.moving, offset)
+
+    def _store(self, offset: ops.Value, size: int, value: ops.Value) -> None:
         self.builder.emit(ops.StoreBytes(self.span, self.place, offset, size, value))
 
 
-def _folded(span: Span, group: list[tuple[int, ops.Value]], value: ops.Value) -> ops.Value:
-    """One constant instead of an expression of constants."""
-    if not all(isinstance(each, ops.Const) for _, each in group):
-        return value
-    whole = 0
-    for width, each in group:
-        assert isinstance(each, ops.Const)
-        whole = (whole << width) | each.value
-    return const(span, whole)
+def _joined(span: Span, group: list[tuple[int, ops.Value]]) -> ops.Value:
+    """Fields side by side as one number; constants among them are joined here."""
+    known, joined = 0, None
+    shift = sum(width for width, _ in group)
+    for width, value in group:
+        shift -= width
+        if isinstance(value, ops.Const):
+            known |= value.value << shift
+            continue
+        shifted = binary(span, ops.BinaryOperator.SHL, value, shift) if shift else value
+        joined = shifted if joined is None else binary(span, ops.BinaryOperator.OR, joined, shifted)
+    if joined is None:
+        return const(span, known)
+    return binary(span, ops.BinaryOperator.OR, joined, known) if known else joined

@@ -7,22 +7,14 @@ from dataclasses import dataclass, field
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, Words, binary, const, equals
 from optdsl.lower.memory import Memory
+from optdsl.lower.values import MAPPED, any_member, held, hold, load
 from optdsl.semantics import model
-from optdsl.semantics.declarations import natural_interval
 from optdsl.semantics.ranges import Interval, of_bits
-from optdsl.semantics.types import BytesType
+from optdsl.semantics.types import BytesType, EnumType
 from optdsl.source import Span
 from optdsl.targets import Attribute
 from optdsl.targets.attribute import ByteOrder, ContextAddress, ContextField, OptionByFamily, SocketOption
 from optdsl.targets.sockops import AF_INET, AF_INET6
-
-MAPPED = 0xFFFF << 32
-"""The low half of ::ffff:0:0/96."""
-
-
-def word_size(length: int, index: int) -> int:
-    """Bytes of one word of a byte string: 8, less for the last."""
-    return min(8, length - 8 * index)
 
 
 @dataclass(slots=True)
@@ -33,10 +25,11 @@ class Reader:
     memory: Memory
     option: model.Option
     fields: dict[model.Field, Words] = field(default_factory=dict)
-    """The raw values of the fields of a received option."""
-    present: dict[str, ops.Condition] = field(default_factory=dict)
+    """The raw values of the fields of a received option. Those of an optional field mean nothing where it is absent."""
+    present: dict[model.Field, ops.Condition] = field(default_factory=dict)
     """By optional field: whether it is there."""
-    elements: dict[model.Field, list[Words]] = field(default_factory=dict)
+    elements: dict[model.Field, dict[int, Words]] = field(default_factory=dict)
+    """Of repeated fields, those that something uses."""
     counts: dict[model.Field, ops.Value] = field(default_factory=dict)
     lets: dict[model.LetSymbol, Words] = field(default_factory=dict)
 
@@ -46,7 +39,7 @@ class Reader:
             case model.Param():
                 return self._param(node.span, node.symbol)
             case model.State():
-                return self._memory(node.span, self.state_place(node.symbol), node.symbol.type)
+                return load(node.span, self.state_place(node.symbol), node.symbol.type)
             case model.Field():
                 return self.scaled(node.span, self.fields[node.symbol], node.symbol.step)
             case model.LetSymbol():
@@ -59,39 +52,32 @@ class Reader:
         return words if step == 1 else (binary(span, ops.BinaryOperator.MUL, words[0], step),)
 
     def state_place(self, state: model.State) -> ops.Place:
-        return ops.Place(ops.PointerRoot("socket"), (self.option.name, "state", state.name))
+        """Where a state of this socket is kept."""
+        return self.memory.place(self.option, "state", state.name)
 
     def param_place(self, param: model.Param) -> ops.Place:
-        return ops.Place(ops.GlobalRoot(self.option.name), (param.name,))
-
-    # ---------------------------------------------------------------------------------------------- memory
-
-    def _memory(self, span: Span, place: ops.Place, kind: object) -> Words:
-        if not isinstance(kind, BytesType):
-            return (ops.Load(span, place),)
-        return tuple(
-            ops.LoadBytes(span, place, const(span, 8 * index), word_size(kind.length, index))
-            for index in range(kind.words)
-        )
+        """Where a param is kept."""
+        return ops.Place(ops.GlobalRoot(self.memory.params[self.option]), (param.name,))
 
     def _param(self, span: Span, param: model.Param) -> Words:
         """A param, held inside its range whatever user space has written, and read once."""
         known = self.builder.remembered(param)
         if known is not None:
             return known
-        words = self._memory(span, self.param_place(param), param.type)
-        if isinstance(param.type, BytesType):
-            kept = tuple(self.builder.let(span, param.name, word) for word in words)
-            return self.builder.remember(param, kept)
-        held = _held(span, words[0], param.interval, self._storable(param))
-        return self.builder.remember(param, (self.builder.let(span, param.name, held),))
+        words = load(span, self.param_place(param), param.type)
+        if not isinstance(param.type, BytesType):
+            words = (held(span, words[0], param.interval, param.type),)
+        kept = [self.builder.let(span, param.name, word) for word in words]
+        if isinstance(param.type, EnumType) and isinstance(param.initial, int):
+            self._hold_member(span, kept[0], param.type, param.initial)
+        return self.builder.remember(param, tuple(kept))
 
-    def _storable(self, param: model.Param) -> Interval:
-        from optdsl.ir.types import Scalar
-        from optdsl.lower.memory import scalar_of
-
-        kind = scalar_of(param.type)
-        return of_bits(kind.bits) if isinstance(kind, Scalar) else natural_interval(param.type)
+    def _hold_member(self, span: Span, local: ops.Local, enum: EnumType, initial: int) -> None:
+        """A number between the members of an enumeration is none of them: the initial value stands in for it."""
+        known = any_member(span, local, enum)
+        if known is not None:
+            with self.builder.when(span, ops.Not(span, known)):
+                self.builder.emit(ops.Assign(span, local.name, const(span, initial)))
 
     # ------------------------------------------------------------------------------------------ attributes
 
@@ -160,9 +146,10 @@ class Reader:
         assert attribute.read is not None
         bounds = attribute.read.bounds
         value = binary(span, ops.BinaryOperator.MUL, raw, how.step) if how.step != 1 else raw
-        held = _held(span, value, Interval(bounds.minimum, bounds.maximum), of_bits(8 * size).scaled(how.step))
+        possible = of_bits(8 * size).scaled(how.step)
+        value = hold(span, value, Interval(bounds.minimum, bounds.maximum), possible)
         failed = ops.IsNegative(span, ops.Local(span, result))
-        return (builder.let(span, name, ops.Select(span, failed, const(span, bounds.minimum), held)),)
+        return (builder.let(span, name, ops.Select(span, failed, const(span, bounds.minimum), value)),)
 
     def _by_family(self, span: Span, name: str, attribute: Attribute, how: OptionByFamily) -> Words:
         builder = self.builder
@@ -176,12 +163,3 @@ class Reader:
         is_ip4 = equals(span, ops.Context(span, "family"), AF_INET)
         builder.emit(ops.If(span, is_ip4, branches[0], branches[1]))
         return (value,)
-
-
-def _held(span: Span, value: ops.Value, allowed: Interval, possible: Interval) -> ops.Value:
-    """A value brought inside a range, without what cannot be outside anyway."""
-    if allowed.low > possible.low:
-        value = binary(span, ops.BinaryOperator.MAX, value, allowed.low)
-    if allowed.high < possible.high:
-        value = binary(span, ops.BinaryOperator.MIN, value, allowed.high)
-    return value

@@ -2,6 +2,10 @@
 
 <option>_receive(ctx, socket, from_syn)      finds, validates and acts on a received option
 <option>_on_<event>(ctx, socket)             a handler
+
+`from_syn` is there only if the option is ever read from the SYN. An option whose offsets are known only at run time is
+copied to the socket's storage, where the verifier accepts them; its owner, the socket's lock, is held in every callback
+that reads or writes options, and between sizing and writing a packet nothing is received.
 """
 
 from __future__ import annotations
@@ -11,19 +15,21 @@ from dataclasses import dataclass
 from optdsl.ir import ops
 from optdsl.ir.program import Function
 from optdsl.lower.blocks import BlockLowering
-from optdsl.lower.builder import FunctionBuilder, const, differs, equals
+from optdsl.lower.builder import FunctionBuilder, all_of, const, differs
 from optdsl.lower.decoder import Decoder
 from optdsl.lower.expressions import ExpressionLowering
-from optdsl.lower.memory import SCRATCH, Memory, has_dynamic_offsets
+from optdsl.lower.layout import has_dynamic_offsets, search_pattern
+from optdsl.lower.memory import Memory
 from optdsl.lower.reads import Reader
-from optdsl.lower.roles import Roles
-from optdsl.lower.sender import store_pattern
+from optdsl.lower.roles import has_role
+from optdsl.lower.uses import asks, fields_read, is_received, reads_syn, receiving_roles, side_of
+from optdsl.lower.values import store_constant
 from optdsl.semantics import model
 from optdsl.source import Span
-from optdsl.targets import Role
 
-ENOENT, ENOSPC, ENOMSG = -2, -28, -42
 _MASK64 = (1 << 64) - 1
+ENOENT, ENOSPC, ENOMSG = -2 & _MASK64, -28 & _MASK64, -42 & _MASK64
+"""Errors of `bpf_load_hdr_opt()`: no SYN was kept; the option is longer than the buffer; it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,104 +38,84 @@ class Receiver:
 
     memory: Memory
     option: model.Option
-    roles: Roles
     inline: bool
-
-    def receives(self) -> bool:
-        """Whether the option is read at all."""
-        return bool(self.option.receives) or self.memory.listens(self.option)
-
-    def receiving_roles(self) -> frozenset[Role]:
-        """The sides that read it."""
-        if self.memory.listens(self.option):
-            return frozenset(Role)
-        found = {receive.receiver for receive in self.option.receives}
-        return frozenset(Role) if None in found else frozenset(role for role in found if role is not None)
 
     def receive(self) -> Function | None:
         """Finds the option, validates it, and runs the `receive` blocks."""
-        if not self.receives():
+        option, memory = self.option, self.memory
+        if not is_received(option):
             return None
-        option, span = self.option, self.option.span
+        name = memory.names.give(f"{option.name}_receive")
         doc = f"Looks for option {option.name}, rejects what its declaration excludes, and acts on the rest."
-        parameters = (ops.Parameter("socket", self.memory.socket), ops.Parameter("from_syn"))
-        builder = FunctionBuilder(span, f"{option.name}_receive", doc, parameters, taken=self.memory.taken)
-        reader = Reader(builder, self.memory, option)
-        block = BlockLowering(ExpressionLowering(reader, self._facts()))
-        place = self._buffer(builder)
-        self._load(builder, place, block)
-        length = ops.Local(span, "length")
-        decoder = Decoder(builder, reader, option.layout, place, length, block.reject, span)
-        decoder.decode()
-        decoder.check_end()
-        if self.memory.listens(option):
-            received = ops.Place(ops.PointerRoot("socket"), (option.name, "received"))
-            builder.emit(ops.Store(span, received, const(span, 1)))
+        from_syn = (memory.parameter("from_syn"),) if reads_syn(option) else ()
+        parameters = (*memory.socket_parameters, *from_syn)
+        builder = FunctionBuilder(option.span, name, doc, parameters, taken=memory.names.given)
+        block = self._block(builder)
+        self._find(block, from_syn[0].name if from_syn else None)
+        if asks(option, model.Fact.RECEIVED):
+            builder.emit(ops.Store(option.span, self._received, const(option.span, 1)))
         for receive in option.receives:
-            self._run(builder, block, receive.receiver, receive.guard, receive.body, receive.span)
+            # Where only one side reads the option, its callers have asked already.
+            mine = has_role(memory, receive.span, receive.receiver) if len(receiving_roles(option)) > 1 else None
+            self._run(block, receive, mine)
         # Called for the packets of the handshake and for later ones: one sub-program instead of three copies.
         return builder.finish(inline=False)
 
-    def _facts(self) -> dict[model.Fact, ops.Condition]:
-        span = self.option.span
-        place = ops.Place(ops.PointerRoot("socket"), (self.option.name, "received"))
-        return {model.Fact.RECEIVED: differs(span, ops.Load(span, place), 0)}
+    def handlers(self) -> list[tuple[model.Handler, Function]]:
+        """A function for each `on`."""
+        found = []
+        for handler in self.option.handlers:
+            name = self.memory.names.give(f"{self.option.name}_on_{handler.event.name}")
+            doc = handler.doc or f"`on {handler.event.name}` of option {self.option.name}."
+            parameters = self.memory.socket_parameters if handler.event.roles else ()
+            builder = FunctionBuilder(handler.span, name, doc, parameters, taken=self.memory.names.given)
+            self._run(self._block(builder), handler, has_role(self.memory, handler.span, side_of(handler)))
+            is_shared = handler.role is None and len(handler.event.triggers) > 1
+            found.append((handler, builder.finish(inline=self.inline and not is_shared)))
+        return found
 
-    def _buffer(self, builder: FunctionBuilder) -> ops.Place:
-        """Where the option is copied to: on the stack, or in map memory where offsets are known only at run time."""
-        span = self.option.span
-        if not has_dynamic_offsets(self.option):
-            builder.emit(ops.DeclareBuffer(span, builder.fresh("wire"), self._capacity()))
-            return ops.Place(ops.BufferRoot("wire"))
-        self.memory.uses_scratch = True
-        builder.emit(ops.LookupMap(span, "scratch", SCRATCH, const(span, 0)))
-        builder.emit(ops.If(span, ops.IsNull(span, "scratch"), (ops.Return(span),)))
-        return ops.Place(ops.PointerRoot("scratch"), ("wire",))
+    # ------------------------------------------------------------------------------------------------ parts
 
-    def _capacity(self) -> int:
-        return self.option.layout.largest
+    @property
+    def _received(self) -> ops.Place:
+        return self.memory.place(self.option, "received")
 
-    def _load(self, builder: FunctionBuilder, place: ops.Place, block: BlockLowering) -> None:
-        """Copies the option out of the packet; leaves where there is none."""
-        span = self.option.span
-        store_pattern(builder, span, place, self.option.layout.header)
-        from_syn = ops.Local(span, "from_syn")
-        builder.emit(ops.LoadOption(span, builder.fresh("length"), place, self._capacity(), from_syn))
-        length = ops.Local(span, "length")
-        with builder.when(span, ops.IsNegative(span, length)):
-            with builder.when(span, equals(span, length, ENOSPC & _MASK64)):
-                block.count(span, "received")
-                block.reject(span, "bad_length")
-            absent = ops.Both(span, differs(span, length, ENOMSG & _MASK64), differs(span, length, ENOENT & _MASK64))
-            with builder.when(span, absent):
+    def _block(self, builder: FunctionBuilder) -> BlockLowering:
+        received = differs(self.option.span, ops.Load(self.option.span, self._received), 0)
+        facts: dict[model.Fact, ops.Condition] = {model.Fact.RECEIVED: received}
+        return BlockLowering(ExpressionLowering(Reader(builder, self.memory, self.option), facts))
+
+    def _run(self, block: BlockLowering, part: model.Receive | model.Handler, mine: ops.Condition | None) -> None:
+        """The body of a block, on its side of the connection, where its guard holds."""
+        builder, span = block.builder, part.span
+        with builder.when(span, all_of(span, [mine] if mine is not None else [])):
+            guard = block.expressions.condition(part.guard) if part.guard is not None else ops.Always(span, True)
+            with builder.when(span, guard):
+                block.block(part.body)
+
+    def _find(self, block: BlockLowering, from_syn: str | None) -> None:
+        """Reads and checks the option; leaves where there is none, or a wrong one."""
+        builder, span, layout = block.builder, self.option.span, self.option.layout
+        place = self._place(builder, span)
+        store_constant(builder, span, place, search_pattern(layout))
+        syn = ops.Local(span, from_syn) if from_syn is not None else const(span, 0)
+        name = builder.fresh("length")
+        builder.emit(ops.LoadOption(span, name, place, layout.largest, syn))
+        length = ops.Local(span, name)
+        # Too long an option for the buffer has been received, and is refused for its length.
+        with builder.when(span, ops.Both(span, ops.IsNegative(span, length), differs(span, length, ENOSPC))):
+            missing = [differs(span, length, ENOMSG)] + [differs(span, length, ENOENT)] * (from_syn is not None)
+            with builder.when(span, all_of(span, missing)):
                 block.count(span, "load_failed")
             builder.emit(ops.Return(span))
         block.count(span, "received")
+        reader, wanted = block.expressions.reader, fields_read(self.option)
+        Decoder(builder, reader, layout, place, length, wanted, block.reject, span).decode()
 
-    def _run(
-        self, builder: FunctionBuilder, block: BlockLowering, role: Role | None, guard: model.Expression | None,
-        body: model.Block, span: Span,
-    ) -> None:  # fmt: skip
-        condition = self.roles.condition(span, role)
-        with builder.when(span, condition if condition is not None else ops.Always(span, True)):
-            holds = block.expressions.condition(guard) if guard is not None else ops.Always(span, True)
-            with builder.when(span, holds):
-                block.block(body)
-
-    # ------------------------------------------------------------------------------------------------ events
-
-    def handlers(self) -> list[tuple[model.Handler, Function]]:
-        """A function for each `on`."""
-        found: list[tuple[model.Handler, Function]] = []
-        for handler in self.option.handlers:
-            name = f"{self.option.name}_on_{handler.event.name}"
-            number = sum(1 for earlier, _ in found if earlier.event is handler.event)
-            doc = handler.doc or f"`on {handler.event.name}` of option {self.option.name}."
-            has_socket = bool(handler.event.roles)
-            parameters = (ops.Parameter("socket", self.memory.socket),) if has_socket else ()
-            numbered = name if number == 0 else f"{name}_{number + 1}"
-            builder = FunctionBuilder(handler.span, numbered, doc, parameters, taken=self.memory.taken)
-            block = BlockLowering(ExpressionLowering(Reader(builder, self.memory, self.option), self._facts()))
-            self._run(builder, block, handler.role, handler.guard, handler.body, handler.span)
-            found.append((handler, builder.finish(inline=self.inline)))
-        return found
+    def _place(self, builder: FunctionBuilder, span: Span) -> ops.Place:
+        """Where the option is copied to."""
+        if has_dynamic_offsets(self.option):
+            return self.memory.place(self.option, "wire")
+        wire = builder.fresh("wire")
+        builder.emit(ops.DeclareBuffer(span, wire, self.option.layout.largest))
+        return ops.Place(ops.BufferRoot(wire))

@@ -1,27 +1,24 @@
-"""Which sides of a connection a program works on, and how it tells them apart."""
+"""Which side of a connection a socket is on, and how generated code asks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.ir import ops
 from optdsl.lower.builder import const, equals
+from optdsl.lower.memory import Memory
 from optdsl.source import Span
 from optdsl.targets import Role
 
-NUMBERS = {Role.CLIENT: 1, Role.SERVER: 2}
-"""What the socket's storage keeps as its role."""
+_NUMBERS = {Role.CLIENT: 1, Role.SERVER: 2}
+_PLACE = ops.Place(ops.PointerRoot("socket"), ("role",))
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """The sides that get storage. With only one of them, nothing need be asked."""
+def has_role(memory: Memory, span: Span, role: Role | None) -> ops.Condition | None:
+    """Whether this socket is on a side; None where that is certain."""
+    if role is None or not memory.tells_roles:
+        return None
+    return equals(span, ops.Load(span, _PLACE), _NUMBERS[role])
 
-    active: frozenset[Role]
 
-    def condition(self, span: Span, role: Role | None) -> ops.Condition | None:
-        """Whether this socket has a role; None where that is certain."""
-        if role is None or self.active == {role}:
-            return None
-        place = ops.Place(ops.PointerRoot("socket"), ("role",))
-        return equals(span, ops.Load(span, place), const(span, NUMBERS[role]))
+def set_role(span: Span, role: Role) -> ops.Statement:
+    """Notes the side of a new connection."""
+    return ops.Store(span, _PLACE, const(span, _NUMBERS[role]))

@@ -12,29 +12,29 @@ params, constants and the SYN alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from optdsl.ir import ops
 from optdsl.ir.program import Function
 from optdsl.ir.types import ByteArray
 from optdsl.lower.blocks import BlockLowering
-from optdsl.lower.builder import FunctionBuilder, all_of, any_of, binary, const, differs, equals
+from optdsl.lower.builder import FunctionBuilder, all_of, const, differs, equals
 from optdsl.lower.encoder import Encoder
 from optdsl.lower.expressions import ExpressionLowering
-from optdsl.lower.memory import Memory, asks
+from optdsl.lower.layout import search_pattern, wire_size
+from optdsl.lower.memory import Memory
+from optdsl.lower.packets import of_class
 from optdsl.lower.policies import PolicyEmitter
 from optdsl.lower.reads import Reader
-from optdsl.lower.roles import Roles
+from optdsl.lower.receiver import ENOSPC
+from optdsl.lower.roles import has_role
+from optdsl.lower.uses import ESTABLISHED, SYN, SYNACK, asks, nodes
+from optdsl.lower.values import store_constant
 from optdsl.semantics import model
-from optdsl.semantics.types import BytesType
-from optdsl.source import Span
-from optdsl.targets import PacketClass, Role
-from optdsl.targets.sockops import HeaderPass, TcpFlag
-
-FLAGS, PAYLOAD = ops.Parameter("flags"), ops.Parameter("payload")
-ESTABLISHED = frozenset({PacketClass.THIRD_ACK, PacketClass.ACK, PacketClass.DATA, PacketClass.FIN})
-WITH_DATA = frozenset({PacketClass.DATA, PacketClass.FIN})
-"""Classes whose packets may be full: room for the option must be kept when the MSS is computed."""
+from optdsl.targets import PacketClass
+from optdsl.targets.sockops import HeaderPass
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,211 +43,133 @@ class Sender:
 
     memory: Memory
     option: model.Option
-    roles: Roles
     inline: bool
-
-    @property
-    def _socket(self) -> ops.Parameter:
-        return ops.Parameter("socket", self.memory.socket)
-
-    def _function(self, name: str, doc: str, parameters: tuple[ops.Parameter, ...]) -> FunctionBuilder:
-        """A function of the option that returns a length."""
-        full = f"{self.option.name}_{name}"
-        return FunctionBuilder(self.option.span, full, doc, parameters, returns=True, taken=self.memory.taken)
 
     def sends_on(self, packets: frozenset[PacketClass]) -> list[tuple[int, model.Send]]:
         """The `send` statements, with their numbers, that name any of some classes."""
         return [(index, send) for index, send in enumerate(self.option.sends) if send.packets & packets]
+
+    # -------------------------------------------------------------------------------------------- functions
 
     def compose(self) -> Function | None:
         """For packets of an established connection."""
         sends = self.sends_on(ESTABLISHED)
         if not sends:
             return None
-        doc = f"Composes option {self.option.name} for this packet and returns its length; 0 sends none."
-        parameters = (self._socket, FLAGS, PAYLOAD)
-        builder = self._function("compose", doc, parameters)
+        parameters = (self.memory.parameter("flags"), self.memory.parameter("payload"))
+        builder = self._begin("compose", "this packet", (*self.memory.socket_parameters, *parameters))
         for index, send in sends:
-            flags, payload = ops.Local(send.span, "flags"), ops.Local(send.span, "payload")
-            policy = PolicyEmitter(builder, self.option.name, index, send)
-            with builder.when(send.span, all_of(send.span, self._by_role(send) + _class_of(send, flags, payload))):
-                policy.prepare()
-                with builder.when(send.span, all_of(send.span, policy.ready(payload))):
-                    self._attempt(builder, index, send, self._wire())
-                policy.let_pass()
-        builder.emit(ops.Return(self.option.span, const(self.option.span, 0)))
-        return builder.finish(inline=self.inline)
+            span = send.span
+            flags, payload = (ops.Local(span, parameter.name) for parameter in parameters)
+            mine = has_role(self.memory, span, send.sender)
+            conditions = [mine] if mine is not None else []
+            gate = PolicyEmitter(builder, self.memory.place(self.option), index, send).gate(payload)
+            with builder.when(span, all_of(span, [*conditions, of_class(send, flags, payload)])), gate:
+                self._for_socket(builder, index, send)
+        return self._end(builder)
 
     def compose_syn(self) -> Function | None:
         """For the SYN."""
-        sends = self.sends_on(frozenset({PacketClass.SYN}))
+        sends = self.sends_on(SYN)
         if not sends:
             return None
-        doc = f"Composes option {self.option.name} for the SYN and returns its length; 0 sends none."
-        builder = FunctionBuilder(
-            self.option.span,
-            f"{self.option.name}_compose_syn",
-            doc,
-            (self._socket,),
-            returns=True,
-            taken=self.memory.taken,
-        )
+        builder = self._begin("compose_syn", "the SYN", self.memory.socket_parameters)
         for index, send in sends:
-            ready = PolicyEmitter(builder, self.option.name, index, send).ready(None)
-            with builder.when(send.span, all_of(send.span, ready)):
-                self._attempt(builder, index, send, self._wire())
-        builder.emit(ops.Return(self.option.span, const(self.option.span, 0)))
-        return builder.finish(inline=self.inline)
+            with PolicyEmitter(builder, self.memory.place(self.option), index, send).gate(None):
+                self._for_socket(builder, index, send)
+        return self._end(builder)
 
     def compose_synack(self) -> Function | None:
         """For the SYN-ACK, into a buffer of the caller."""
-        sends = self.sends_on(frozenset({PacketClass.SYNACK}))
+        sends = self.sends_on(SYNACK)
         if not sends:
             return None
-        doc = f"Composes option {self.option.name} for the SYN-ACK and returns its length; 0 sends none."
-        wire = ops.Parameter("wire", ByteArray(self.memory.wire_size(self.option), aligned=True))
-        builder = self._function("compose_synack", doc, (wire,))
-        received = self._in_syn(builder) if asks(self.option, model.Fact.RECEIVED) else None
-        for index, send in sends:
-            self._attempt(builder, index, send, ops.Place(ops.PointerRoot("wire")), received)
+        wire = ops.Parameter(self.memory.parameter("wire").name, ByteArray(wire_size(self.option), aligned=True))
+        builder = self._begin("compose_synack", "the SYN-ACK", (wire,))
+        span = self.option.span
+        facts = {model.Fact.SYN_COOKIE: equals(span, ops.Context(span, "args[0]"), HeaderPass.SYNACK_COOKIE)}
+        if asks(self.option, model.Fact.RECEIVED):
+            facts[model.Fact.RECEIVED] = self._is_in_syn(builder)
+        for _, send in sends:
+            with self._guarded(builder, send, facts) as block:
+                builder.emit(ops.Return(send.span, self._encode(block, send, ops.Place(ops.PointerRoot(wire.name)))))
+        return self._end(builder)
+
+    def _begin(self, name: str, packet: str, parameters: tuple[ops.Parameter, ...]) -> FunctionBuilder:
+        full = self.memory.names.give(f"{self.option.name}_{name}")
+        doc = f"Composes option {self.option.name} for {packet} and returns its length; 0 sends none."
+        taken = self.memory.names.given
+        return FunctionBuilder(self.option.span, full, doc, parameters, returns=True, taken=taken)
+
+    def _end(self, builder: FunctionBuilder) -> Function:
         builder.emit(ops.Return(self.option.span, const(self.option.span, 0)))
         return builder.finish(inline=self.inline)
 
-    def _in_syn(self, builder: FunctionBuilder) -> ops.Condition:
-        """Whether the SYN carries the option: looked up once, before everything else."""
-        span, header = self.option.span, self.option.layout.header
-        builder.emit(ops.DeclareBuffer(span, "seen", 40))
-        place = ops.Place(ops.BufferRoot("seen"))
-        store_pattern(builder, span, place, header)
-        builder.emit(ops.LoadOption(span, "in_syn", place, 40, const(span, 1)))
-        return ops.Not(span, ops.IsNegative(span, ops.Local(span, "in_syn")))
+    def _is_in_syn(self, builder: FunctionBuilder) -> ops.Condition:
+        """Whether the SYN carries the option: looked up once, before everything else, and not copied as a whole."""
+        span, pattern = self.option.span, search_pattern(self.option.layout)
+        seen, result = builder.fresh("seen"), builder.fresh("in_syn")
+        place = ops.Place(ops.BufferRoot(seen))
+        builder.emit(ops.DeclareBuffer(span, seen, len(pattern)))
+        store_constant(builder, span, place, pattern)
+        builder.emit(ops.LoadOption(span, result, place, len(pattern), const(span, 1)))
+        found = ops.Local(span, result)
+        return ops.Either(span, ops.Not(span, ops.IsNegative(span, found)), equals(span, found, ENOSPC))
 
     # --------------------------------------------------------------------------------------------- one send
 
-    def _wire(self) -> ops.Place:
-        return ops.Place(ops.PointerRoot("socket"), (self.option.name, "wire"))
+    def _for_socket(self, builder: FunctionBuilder, index: int, send: model.Send) -> None:
+        """Where the guard holds: the option in the socket's storage, and its length returned."""
+        span = send.span
+        received = ops.Load(span, self.memory.place(self.option, "received"))
+        facts = {
+            model.Fact.RECEIVED: differs(span, received, 0),
+            model.Fact.SYN_COOKIE: ops.Always(span, False),
+        }
+        with self._guarded(builder, send, facts) as block:
+            length = self._encode(block, send, self.memory.place(self.option, "wire"))
+            if self.memory.keeps(self.option, "sender"):
+                builder.emit(ops.Store(span, self.memory.place(self.option, "sender"), const(span, index)))
+            builder.emit(ops.Return(span, length))
 
-    def _by_role(self, send: model.Send) -> list[ops.Condition]:
-        condition = self.roles.condition(send.span, send.sender)
-        return [condition] if condition is not None else []
-
-    def _attempt(
-        self, builder: FunctionBuilder, index: int, send: model.Send, wire: ops.Place,
-        received: ops.Condition | None = None,
-    ) -> None:  # fmt: skip
-        """Where the guard holds: the body, the bytes, and the length returned."""
-        reader = Reader(builder, self.memory, self.option)
-        if received is None:
-            place = ops.Place(ops.PointerRoot("socket"), (self.option.name, "received"))
-            received = differs(send.span, ops.Load(send.span, place), 0)
-        cookie = equals(send.span, ops.Context(send.span, "args[0]"), HeaderPass.SYNACK_COOKIE)
-        facts = {model.Fact.RECEIVED: received, model.Fact.SYN_COOKIE: cookie}
-        expressions = ExpressionLowering(reader, facts)
+    @contextmanager
+    def _guarded(
+        self, builder: FunctionBuilder, send: model.Send, facts: Mapping[model.Fact, ops.Condition]
+    ) -> Iterator[BlockLowering]:
+        """Around what happens where the guard of a `send` holds."""
+        expressions = ExpressionLowering(Reader(builder, self.memory, self.option), facts)
         guard = expressions.condition(send.guard) if send.guard is not None else ops.Always(send.span, True)
         with builder.when(send.span, guard):
-            self._compose(builder, index, send, BlockLowering(expressions), wire)
+            yield BlockLowering(expressions)
 
-    def _compose(
-        self, builder: FunctionBuilder, index: int, send: model.Send, block: BlockLowering, wire: ops.Place
-    ) -> None:
-        layout = self.option.layout
-        for each in layout.fields:
-            self._declare(builder, send, each, block)
+    def _encode(self, block: BlockLowering, send: model.Send, wire: ops.Place) -> ops.Value:
+        """The body and the bytes; the value is the length."""
+        for each in self.option.layout.fields:
+            self._declare(block, send, each)
         block.block(send.body)
-        encoder = Encoder(builder, layout, wire, send.span, block.chosen, block.given, send.always)
-        length = encoder.encode()
-        if self._numbers_senders() and isinstance(wire.root, ops.PointerRoot) and wire.root.name == "socket":
-            sender = ops.Place(ops.PointerRoot("socket"), (self.option.name, "sender"))
-            builder.emit(ops.Store(send.span, sender, const(send.span, index)))
-        builder.emit(ops.Return(send.span, length))
+        layout = self.option.layout
+        return Encoder(block.builder, layout, wire, send.span, block.chosen, block.given, send.always).encode()
 
-    def _numbers_senders(self) -> bool:
-        members = self.memory.socket.member(self.option.name).type
-        return any(member.name == "sender" for member in getattr(members, "members", ()))
-
-    def _declare(self, builder: FunctionBuilder, send: model.Send, each: model.Field, block: BlockLowering) -> None:
-        """The locals that the body gives the field's value to."""
+    def _declare(self, block: BlockLowering, send: model.Send, each: model.Field) -> None:
+        """The locals that the body gives the field's value to, where it is not given once for all paths."""
         if each.is_reserved or self.option.layout.guarded_by(each.name):
             return
-        optional = each.presence is not model.Presence.ALWAYS
-        if not _assigned(send.body, each):
-            if each.repeat is not None:
-                block.chosen[each] = [_zero(builder, send.span, f"{each.name}_count")]
-            return
         if each.repeat is not None:
-            names = [_zero(builder, send.span, f"{each.name}_{i}") for i in range(_most_elements(send.body, each))]
-            block.chosen[each] = [*names, _zero(builder, send.span, f"{each.name}_count")]
+            names = [self._zero(block, send, f"{each.name}_{index}") for index in range(_most_elements(send, each))]
+            block.chosen[each] = [*names, self._zero(block, send, f"{each.name}_count")]
             return
-        if any(isinstance(statement, model.SetField) and statement.field is each for statement in send.body):
+        given = [node for node in nodes(send.body) if isinstance(node, model.SetField) and node.field is each]
+        if not given or any(node in send.body for node in given):
             return
-        words = each.type.words if isinstance(each.type, BytesType) else 1
-        block.chosen[each] = [_zero(builder, send.span, each.name) for _ in range(words)]
-        if optional and each.name not in send.always:
-            block.given[each.name] = _zero(builder, send.span, f"has_{each.name}")
+        block.chosen[each] = [self._zero(block, send, each.name) for _ in range(0, each.bits, 64)]
+        if each.presence is not model.Presence.ALWAYS and each.name not in send.always:
+            block.given[each] = self._zero(block, send, f"has_{each.name}")
+
+    def _zero(self, block: BlockLowering, send: model.Send, name: str) -> str:
+        return block.builder.let(send.span, name, const(send.span, 0)).name
 
 
-def store_pattern(builder: FunctionBuilder, span: Span, place: ops.Place, header: bytes) -> None:
-    """What `bpf_load_hdr_opt` searches for: (kind, 0), or for experiments (kind, 4 or 6, ExID)."""
-    pattern = header if len(header) == 2 else bytes((header[0], len(header))) + header[2:]
-    for start in range(0, len(pattern), 4):
-        part = pattern[start : start + 4]
-        number = const(span, int.from_bytes(part, "big"))
-        builder.emit(ops.StoreBytes(span, place, const(span, start), len(part), number))
-
-
-def _zero(builder: FunctionBuilder, span: Span, name: str) -> str:
-    return builder.let(span, name, const(span, 0)).name
-
-
-def _class_of(send: model.Send, flags: ops.Value, payload: ops.Value) -> list[ops.Condition]:
-    """Whether a packet without SYN and RST is of one of the classes that a `send` names."""
-    span, packets = send.span, send.packets
-    data = differs(span, payload, 0)
-    fin = differs(span, binary(span, ops.BinaryOperator.AND, flags, int(TcpFlag.FIN)), 0)
-    third = differs(span, ops.Load(span, ops.Place(ops.PointerRoot("socket"), ("third_ack",))), 0)
-    wanted = packets & ESTABLISHED
-    if wanted >= {PacketClass.ACK, PacketClass.DATA, PacketClass.FIN}:
-        return []
-    if wanted >= {PacketClass.ACK, PacketClass.DATA}:
-        return [ops.Either(span, data, ops.Not(span, fin))]
-    if wanted >= {PacketClass.ACK, PacketClass.FIN}:
-        alternatives = [equals(span, payload, 0), fin]
-    else:
-        alternatives = []
-        if PacketClass.DATA in wanted:
-            alternatives.append(data)
-        if PacketClass.FIN in wanted:
-            alternatives.append(fin)
-        if PacketClass.ACK in wanted:
-            alternatives.append(ops.Both(span, equals(span, payload, 0), ops.Not(span, fin)))
-    if PacketClass.THIRD_ACK in wanted:
-        alternatives.append(third)
-    return [any_of(span, alternatives)]
-
-
-def _assigned(body: model.Block, field: model.Field) -> bool:
-    """Whether any path of a body gives a field a value."""
-    for statement in body:
-        match statement:
-            case model.SetField(field=target) | model.SetElements(field=target) if target is field:
-                return True
-            case model.If(yes=yes, no=no) if _assigned(yes, field) or _assigned(no, field):
-                return True
-    return False
-
-
-def _most_elements(body: model.Block, field: model.Field) -> int:
-    most = 0
-    for statement in body:
-        match statement:
-            case model.SetElements(field=target, elements=elements) if target is field:
-                most = max(most, len(elements))
-            case model.If(yes=yes, no=no):
-                most = max(most, _most_elements(yes, field), _most_elements(no, field))
-    return most
-
-
-def may_send(option: model.Option, role: Role) -> bool:
-    """Whether a side sends the option on anything."""
-    only = {Role.CLIENT: {PacketClass.SYNACK}, Role.SERVER: {PacketClass.SYN, PacketClass.THIRD_ACK}}[role]
-    return any(send.sender in (None, role) and send.packets - only for send in option.sends)
+def _most_elements(send: model.Send, field: model.Field) -> int:
+    """How many elements a `send` gives a repeated field at most."""
+    given = [node for node in nodes(send.body) if isinstance(node, model.SetElements) and node.field is field]
+    return max((len(node.elements) for node in given), default=0)

@@ -1,112 +1,143 @@
-"""Looks up tables: constant entries in an array or a chain of comparisons, before them the map of a tunable one."""
+"""Looks up tables: constant entries in an array or a chain of comparisons, before them the map of a tunable one.
+
+    names[id] else reject unknown   ->   if (id >= 18) reject;  value = names[id];  if (!value) reject;
+
+An array has an element for every number up to the largest key. Where no entry is zero, zero says that there is none;
+otherwise each element says so itself.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from optdsl.ir import ops
 from optdsl.ir.types import U8, Array, GlobalVariable, Initial, MapDefinition, MapKind, Member, Scalar, Section, Struct
-from optdsl.lower.builder import FunctionBuilder, Words, compare, const, differs, equals
-from optdsl.lower.expressions import split
-from optdsl.lower.memory import DENSE, TABLE_ENTRIES, Memory, scalar_of
-from optdsl.lower.reads import word_size
+from optdsl.lower.builder import FunctionBuilder, Words, all_of, compare, const, equals
+from optdsl.lower.memory import Memory
+from optdsl.lower.storage_types import scalar_of
+from optdsl.lower.values import any_member, held, load, split
 from optdsl.semantics import model
-from optdsl.semantics.types import BytesType
+from optdsl.semantics.types import BytesType, EnumType
 from optdsl.source import Span
 
+TABLE_ENTRIES = 1024
+"""Room in the map of a tunable table."""
+DENSE = 1024
+"""Tables whose keys are below this are arrays; others are a chain of comparisons."""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class TableLookup:
-    """One lookup: emits the search, then offers what was found."""
+    """One lookup. `missing` emits what leaves the function where there is no entry."""
 
     builder: FunctionBuilder
     memory: Memory
     table: model.Table
-    key: ops.Value
     span: Span
-    found: ops.Value = field(init=False)
-    _values: list[str] = field(default_factory=list)
+    missing: Callable[[], None]
 
-    def find(self) -> None:
-        """Emits the search; afterwards `found` is 1 or 0 and the value is in locals."""
-        span, builder = self.span, self.builder
-        found = builder.let(span, "found", const(span, 0))
-        self.found = found
-        words = self.table.value.words if isinstance(self.table.value, BytesType) else 1
-        self._values = [builder.let(span, "value", const(span, 0)).name for _ in range(words)]
-        if not self.table.tunable:
-            self._constant(found.name)
-            return
+    def find(self, key: ops.Value) -> Words:
+        """Emits the search; the value is in locals afterwards."""
+        key = self.builder.let(self.span, "key", key)
+        return self._tunable(key) if self.table.tunable else self._constant(key)
+
+    def _tunable(self, key: ops.Value) -> Words:
+        """An entry that user space has made goes first. A number there that is no member of an enumeration is none."""
+        span, builder, table = self.span, self.builder, self.table
+        found = self._zeros()
         pointer = builder.fresh("entry")
-        builder.emit(ops.LookupMap(span, pointer, self._map(), self.key))
+        builder.emit(ops.LookupMap(span, pointer, self._map(), key))
         with builder.block() as tuned:
-            self._take(found.name, self._words_at(ops.Place(ops.PointerRoot(pointer))))
+            words = load(span, ops.Place(ops.PointerRoot(pointer)), table.value)
+            if not isinstance(table.value, BytesType):
+                words = (held(span, words[0], table.values, table.value),)
+            self._assign(found, words)
+            member = any_member(span, found[0], table.value) if isinstance(table.value, EnumType) else None
+            if member is not None:
+                with builder.when(span, ops.Not(span, member)):
+                    self.missing()
         with builder.block() as constant:
-            self._constant(found.name)
-        builder.emit(ops.If(span, ops.Not(span, ops.IsNull(span, pointer)), tuple(tuned), tuple(constant)))
+            self._assign(found, self._constant(key))
+        builder.branch(span, ops.Not(span, ops.IsNull(span, pointer)), tuned, constant)
+        return found
 
-    def words(self) -> Words:
-        """The value that was found."""
-        return tuple(ops.Local(self.span, value) for value in self._values)
-
-    def _take(self, found: str, words: Words) -> None:
-        for name, word in zip(self._values, words, strict=True):
-            self.builder.emit(ops.Assign(self.span, name, word))
-        self.builder.emit(ops.Assign(self.span, found, const(self.span, 1)))
-
-    def _constant(self, found: str) -> None:
+    def _constant(self, key: ops.Value) -> Words:
         if not self.table.entries:
-            return
-        if max(key for key, _ in self.table.entries) < DENSE:
-            self._dense(found)
-        else:
-            self._chain(found)
+            found = self._zeros()
+            self.missing()
+            return found
+        return self._dense(key) if self._largest_key < DENSE else self._chain(key)
 
-    def _dense(self, found: str) -> None:
-        """An array with one element for each key up to the largest, which says itself whether it is an entry."""
+    @property
+    def _largest_key(self) -> int:
+        return max(key for key, _ in self.table.entries)
+
+    @property
+    def _zero_is_none(self) -> bool:
+        """Whether no entry is zero, so that zero can stand for none."""
+        return all(any(value) if isinstance(value, bytes) else value for _, value in self.table.entries)
+
+    def _dense(self, key: ops.Value) -> Words:
+        span, builder, table = self.span, self.builder, self.table
+        holes = len(table.entries) <= self._largest_key
+        element = ops.Place(ops.GlobalRoot(self._array()), (key,))
+        outside = compare(span, ops.Comparison.GT, key, self._largest_key)
+        if holes and not self._zero_is_none:
+            known = ops.Load(span, ops.Place(element.root, (key, "known")))
+            outside = ops.Either(span, outside, equals(span, known, 0))
+            element = ops.Place(element.root, (key, "value"))
+        if self._largest_key < table.key.high or holes:
+            with builder.when(span, outside):
+                self.missing()
+        words = tuple(builder.let(span, "value", word) for word in load(span, element, table.value))
+        if holes and self._zero_is_none:
+            self._reject_zero(words)
+        return words
+
+    def _chain(self, key: ops.Value) -> Words:
         span, builder = self.span, self.builder
-        variable = self._array()
-        inside = compare(span, ops.Comparison.LT, self.key, max(key for key, _ in self.table.entries) + 1)
-        entry = ops.Place(ops.GlobalRoot(variable), (self.key,))
-        with builder.when(span, inside):
-            known = ops.Load(span, ops.Place(entry.root, (*entry.path, "known")))
-            with builder.when(span, differs(span, known, 0)):
-                self._take(found, self._words_at(ops.Place(entry.root, (*entry.path, "value"))))
-
-    def _chain(self, found: str) -> None:
-        for key, value in self.table.entries:
-            with self.builder.when(self.span, equals(self.span, self.key, key)):
+        found = self._zeros()
+        known = None if self._zero_is_none else builder.let(span, "known", const(span, 0))
+        for number, value in self.table.entries:
+            with builder.when(span, equals(span, key, number)):
                 words = split(value) if isinstance(value, bytes) else [value]
-                self._take(found, tuple(const(self.span, word) for word in words))
+                self._assign(found, tuple(const(span, word) for word in words))
+                if known is not None:
+                    builder.emit(ops.Assign(span, known.name, const(span, 1)))
+        self._reject_zero(found if known is None else (known,))
+        return found
 
-    def _words_at(self, place: ops.Place) -> Words:
-        kind = self.table.value
-        if not isinstance(kind, BytesType):
-            return (ops.Load(self.span, place),)
-        return tuple(
-            ops.LoadBytes(self.span, place, const(self.span, 8 * index), word_size(kind.length, index))
-            for index in range(kind.words)
-        )
+    def _reject_zero(self, words: Words) -> None:
+        with self.builder.when(self.span, all_of(self.span, [equals(self.span, word, 0) for word in words])):
+            self.missing()
+
+    def _zeros(self) -> tuple[ops.Local, ...]:
+        words = self.table.value.words if isinstance(self.table.value, BytesType) else 1
+        return tuple(self.builder.let(self.span, "value", const(self.span, 0)) for _ in range(words))
+
+    def _assign(self, found: tuple[ops.Local, ...], words: Words) -> None:
+        for local, word in zip(found, words, strict=True):
+            self.builder.emit(ops.Assign(self.span, local.name, word))
 
     # ------------------------------------------------------------------------------------------ definitions
 
     def _array(self) -> str:
         """The constant array of the table, defined at its first use."""
-        name = self.memory.tables[self.table]
-        variable = f"{name}_entries" if self.table.tunable else name
+        variable = self.memory.arrays[self.table]
         if all(known.name != variable for known in self.memory.globals):
-            value = scalar_of(self.table.value)
-            entry = Struct(f"{name}_entry", (Member("value", value), Member("known", U8, "this key is in the table")))
-            entries = dict(self.table.entries)
-            size = max(entries) + 1
-            empty: Initial = b"" if isinstance(self.table.value, BytesType) else 0
-            initial: tuple[Initial, ...] = tuple(
-                (entries[key], 1) if key in entries else (empty, 0) for key in range(size)
-            )
-            self.memory.globals.append(
-                GlobalVariable(variable, Array(entry, size), Section.CONSTANTS, initial, self.table.doc)
-            )
+            self.memory.globals.append(self._array_variable(variable))
         return variable
+
+    def _array_variable(self, variable: str) -> GlobalVariable:
+        value, entries, size = scalar_of(self.table.value), dict(self.table.entries), self._largest_key + 1
+        empty: Initial = b"" if isinstance(self.table.value, BytesType) else 0
+        if len(entries) == size or self._zero_is_none:
+            plain = tuple(entries.get(key, empty) for key in range(size))
+            return GlobalVariable(variable, Array(value, size), Section.CONSTANTS, plain, self.table.doc)
+        entry = Struct(f"{variable}_entry", (Member("value", value), Member("known", U8, "this key is in the table")))
+        initial = tuple((entries.get(key, empty), int(key in entries)) for key in range(size))
+        return GlobalVariable(variable, Array(entry, size), Section.CONSTANTS, initial, self.table.doc)
 
     def _map(self) -> str:
         """The map of a tunable table, defined at its first use."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from optdsl.diagnostics import CompileError, Diagnostic
 from optdsl.diagnostics import values as wording
@@ -49,7 +50,7 @@ def binary(span: Span, symbol: str, left: model.Expression, right: model.Express
         case BinaryOperator.ADD | BinaryOperator.MOD:
             unit = common_unit(span, symbol, left, right)
             if operator is BinaryOperator.MOD:
-                _check_divisor(span, right)
+                _check_divisor(right)
             return _exact(span, operator, left, right, unit)
         case BinaryOperator.SUB:
             unit = common_unit(span, symbol, left, right)
@@ -64,7 +65,7 @@ def binary(span: Span, symbol: str, left: model.Expression, right: model.Express
         case BinaryOperator.SHL | BinaryOperator.SHR:
             _plain(symbol, left, right)
             if right.interval.high > 63:
-                raise CompileError(wording.shift_too_far(span, shown(right)))
+                raise CompileError(wording.shift_too_far(right.span, shown(right)))
             return _exact(span, operator, left, right, Unit.NUMBER)
         case _:
             _plain(symbol, left, right)
@@ -76,12 +77,17 @@ def divide(span: Span, left: model.Expression, right: model.Expression, *, up: b
     meaning = quotient(number_type(left).unit, number_type(right).unit)
     if meaning is None:
         raise CompileError(_mixed(span, "/", left, right))
-    _check_divisor(span, right)
+    _check_divisor(right)
     dividend = _scaled(span, left, meaning.multiply)
-    if up:
-        lacking = _make(span, BinaryOperator.SUB, right, literal(span, 1), Unit.NUMBER)
-        dividend = _exact(span, BinaryOperator.ADD, dividend, lacking, Unit.NUMBER)
-    return _exact(span, BinaryOperator.DIV, dividend, right, meaning.unit)
+    if not up:
+        return _exact(span, BinaryOperator.DIV, dividend, right, meaning.unit)
+    low, high = dividend.interval.low, dividend.interval.high
+    interval = Interval(-(-low // right.interval.high), -(-high // right.interval.low))
+    lacking = _make(span, BinaryOperator.SUB, right, literal(span, 1), Unit.NUMBER)
+    dividend = _exact(span, BinaryOperator.ADD, dividend, lacking, Unit.NUMBER)
+    quotient_up = _exact(span, BinaryOperator.DIV, dividend, right, meaning.unit)
+    # The divisor stands in the dividend too: the interval is that of the rounded quotient, not of the parts.
+    return narrowed(quotient_up, interval)
 
 
 def saturated_difference(span: Span, left: model.Expression, right: model.Expression) -> model.Expression:
@@ -91,7 +97,7 @@ def saturated_difference(span: Span, left: model.Expression, right: model.Expres
         return _exact(span, BinaryOperator.SUB, left, right, unit)
     top = _make(span, BinaryOperator.MAX, left, right, unit)
     interval = Interval(0, max(left.interval.high - right.interval.low, 0))
-    return model.Arithmetic(span, NumberType(unit), interval, BinaryOperator.SUB, top, right)
+    return _fold(model.Arithmetic(span, NumberType(unit), interval, BinaryOperator.SUB, top, right))
 
 
 def extreme(span: Span, largest: bool, left: model.Expression, right: model.Expression) -> model.Expression:
@@ -126,8 +132,7 @@ def compare(span: Span, symbol: str, left: model.Expression, right: model.Expres
         case EnumType(), EnumType() if left.type == right.type:
             pass
         case BoolType(), BoolType() if comparison in (Comparison.EQ, Comparison.NE):
-            equal: model.Expression = model.Compare(span, BOOL, comparison, left, right)
-            return equal
+            pass
         case NumberType(), NumberType():
             common_unit(span, symbol, left, right)
         case _:
@@ -149,20 +154,12 @@ def literal(span: Span, value: int, unit: Unit = Unit.NUMBER) -> model.Literal:
     return model.Literal(span, NumberType(unit), value)
 
 
-def scale(span: Span, value: model.Expression, factor: int, unit: Unit) -> model.Expression:
-    """`value * factor` in another unit."""
-    return _exact(span, BinaryOperator.MUL, value, literal(span, factor), unit)
-
-
-def of_unit(value: model.Expression, unit: Unit) -> model.Expression:
-    """A size as a segment size, or the other way round; a number of the unit is left as it is."""
-    kind = number_type(value)
-    return value if kind.unit is unit else _retyped(value, NumberType(unit))
-
-
-def divide_exactly(span: Span, value: model.Expression, divisor: int, unit: Unit) -> model.Expression:
-    """`value / divisor` (floor) in another unit."""
-    return _make(span, BinaryOperator.DIV, value, literal(span, divisor), unit)
+def of_type(value: model.Expression, kind: Type) -> model.Expression:
+    """A value that fits a type, under that type: of its width, and a size as a segment size or the other way round."""
+    if value.type == kind or isinstance(value, model.WideLiteral):
+        return value
+    retyped: model.Expression = replace(value, type=kind)
+    return retyped
 
 
 # ------------------------------------------------------------------------------------------------- details
@@ -173,7 +170,9 @@ def _product(span: Span, left: model.Expression, right: model.Expression) -> mod
     if meaning is None:
         raise CompileError(_mixed(span, "*", left, right))
     whole = _exact(span, BinaryOperator.MUL, left, right, meaning.unit)
-    return whole if meaning.divide == 1 else divide_exactly(span, whole, meaning.divide, meaning.unit)
+    if meaning.divide == 1:
+        return whole
+    return _make(span, BinaryOperator.DIV, whole, literal(span, meaning.divide), meaning.unit)
 
 
 def _scaled(span: Span, value: model.Expression, factor: int) -> model.Expression:
@@ -212,9 +211,9 @@ def _fold(value: model.Arithmetic) -> model.Expression:
         return model.Literal(value.span, value.type, value.interval.low)
     match value.operator, value.left, value.right:
         case ((BinaryOperator.MUL | BinaryOperator.DIV), _, model.Literal(value=1)):
-            return _retyped(value.left, value.type)
+            return of_type(value.left, value.type)
         case BinaryOperator.MUL, model.Literal(value=1), _:
-            return _retyped(value.right, value.type)
+            return of_type(value.right, value.type)
         case BinaryOperator.DIV, model.Arithmetic(operator=BinaryOperator.MUL) as scaled, model.Literal(value=divisor):
             factor = scaled.right
             if isinstance(factor, model.Literal) and factor.value % divisor == 0:
@@ -223,28 +222,30 @@ def _fold(value: model.Arithmetic) -> model.Expression:
                     value.span, BinaryOperator.MUL, scaled.left, literal(value.span, factor.value // divisor), kind
                 )
         case BinaryOperator.MIN, left, right if left.interval.high <= right.interval.low:
-            return _retyped(left, value.type)
+            return of_type(left, value.type)
         case BinaryOperator.MIN, left, right if right.interval.high <= left.interval.low:
-            return _retyped(right, value.type)
+            return of_type(right, value.type)
         case BinaryOperator.MAX, left, right if left.interval.low >= right.interval.high:
-            return _retyped(left, value.type)
+            return of_type(left, value.type)
         case BinaryOperator.MAX, left, right if right.interval.low >= left.interval.high:
-            return _retyped(right, value.type)
+            return of_type(right, value.type)
     return value
 
 
-def _retyped(value: model.Expression, kind: Type) -> model.Expression:
-    from dataclasses import replace
-
-    if value.type == kind or isinstance(value, model.WideLiteral):
+def narrowed(value: model.Expression, interval: Interval) -> model.Expression:
+    """The value where it is known to stay in an interval as well; a constant where that leaves one."""
+    if not isinstance(value, model.Arithmetic | model.Element | model.Choose):
         return value
-    retyped: model.Expression = replace(value, type=kind)
-    return retyped
+    met = value.interval.meet(interval)
+    if met is None or met == value.interval:
+        return value
+    return model.Literal(value.span, value.type, met.low) if met.is_constant else replace(value, interval=met)
 
 
-def _check_divisor(span: Span, divisor: model.Expression) -> None:
+def _check_divisor(divisor: model.Expression) -> None:
     if divisor.interval.low == 0:
-        raise CompileError(wording.division_by_zero(span, divisor.span, shown(divisor)))
+        least = None if divisor.interval.high == 0 else show(1, number_type(divisor).unit)
+        raise CompileError(wording.division_by_zero(divisor.span, shown(divisor), least))
 
 
 def _plain(symbol: str, left: model.Expression, right: model.Expression) -> None:

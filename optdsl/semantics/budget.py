@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from optdsl.diagnostics import Diagnostics
 from optdsl.diagnostics import layouts as wording
 from optdsl.semantics import model
-from optdsl.targets import PacketClass, space_left
+from optdsl.source import Span
+from optdsl.targets import PacketClass, Role, space_left
 from optdsl.targets.space import HANDSHAKE
+
+_ALSO = {
+    PacketClass.THIRD_ACK: ({PacketClass.ACK}, {PacketClass.DATA}),
+    PacketClass.FIN: ({PacketClass.DATA},),
+}
+"""What else a packet of a class can be: the third ACK is a pure ACK or carries data, and so may a FIN."""
+
+_ONLY_FROM = {PacketClass.SYN: Role.CLIENT, PacketClass.SYNACK: Role.SERVER, PacketClass.THIRD_ACK: Role.CLIENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +38,43 @@ def budget(options: tuple[model.Option, ...]) -> tuple[BudgetRow, ...]:
 
 
 def _row(options: tuple[model.Option, ...], packet: PacketClass) -> BudgetRow:
-    used = sum(option.largest_on(packet) for option in options)
+    roles = [_ONLY_FROM[packet]] if packet in _ONLY_FROM else list(Role)
+    used = max(_used(options, packet, role) for role in roles)
     beside_sack = None if packet in HANDSHAKE else space_left(packet, timestamps=True, sack_blocks=1)
     return BudgetRow(
         packet, used + -used % 4, space_left(packet, timestamps=True), space_left(packet, timestamps=False), beside_sack
     )
 
 
+def _used(options: tuple[model.Option, ...], packet: PacketClass, role: Role) -> int:
+    """Bytes of all options on one packet of one side at most; nothing where no option is meant for such packets."""
+    classes = [{packet}, *({packet} | also for also in _ALSO.get(packet, ()))]
+    return max(sum(_largest(option, names, role) for option in options) for names in classes)
+
+
+def _largest(option: model.Option, packets: set[PacketClass], role: Role) -> int:
+    sends = [send for send in option.sends if send.packets & packets and send.sender in (None, role)]
+    return max((send.largest for send in sends), default=0)
+
+
 def check_budget(options: tuple[model.Option, ...], diagnostics: Diagnostics, *, timestamps: bool) -> None:
-    """Tells where options do not fit, at the `send` that goes over; without room beside SACK only a warning."""
+    """Tells where options do not fit, at the packet named in the last `send`; beside SACK it is only a warning.
+
+    A class of packet that no `send` names is full only where another one that it belongs to is full as well.
+    """
     for row in budget(options):
         left = row.left if timestamps else row.left_without_timestamps
-        where = _last_sender(options, row.packet)
+        where = _last_named(options, row.packet)
         if where is None:
             continue
         if row.used > left:
             whose = "the kernel's own options, timestamps among them," if timestamps else "the kernel's own options"
             because = f"{whose} take {40 - left} of 40 bytes"
-            diagnostics.add(wording.no_space(where.span, row.packet.value, row.used, left, because))
+            diagnostics.add(wording.no_space(where, row.packet.value, row.used, left, because))
         elif row.left_beside_sack is not None and timestamps and row.used > row.left_beside_sack:
-            diagnostics.add(wording.no_space_beside_sack(where.span, row.packet.value, row.used, row.left_beside_sack))
+            diagnostics.add(wording.no_space_beside_sack(where, row.packet.value, row.used, row.left_beside_sack))
 
 
-def _last_sender(options: tuple[model.Option, ...], packet: PacketClass) -> model.Send | None:
-    senders = [send for option in options for send in option.sends if packet in send.packets]
-    return senders[-1] if senders else None
+def _last_named(options: tuple[model.Option, ...], packet: PacketClass) -> Span | None:
+    spans = [send.written[packet] for option in options for send in option.sends if packet in send.written]
+    return spans[-1] if spans else None

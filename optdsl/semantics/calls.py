@@ -1,4 +1,4 @@
-"""Checks calls: the functions of the language, and the user's `fn`, which are inlined."""
+"""Checks calls of the functions that the language has: `min`, `max`, `clamp`, `floor`, `ceil`, `saturate`, `count`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import values as wording
-from optdsl.semantics import arithmetic, declarations, model
-from optdsl.semantics.scope import Broken, FunctionSymbol, Scope, Typed
-from optdsl.semantics.types import BOOL, NUMBER, NumberType, Type
-from optdsl.semantics.units import same
+from optdsl.semantics import arithmetic, functions, model, references
+from optdsl.semantics.scope import Broken, FunctionSymbol
+from optdsl.semantics.types import NUMBER, Type
 from optdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -22,19 +21,27 @@ if TYPE_CHECKING:
 def call(checker: ExpressionChecker, node: tree.Call, expected: Type | None) -> model.Expression:
     """The value of a call."""
     name = node.function.text
+    if name == "saturate":
+        return _saturate(checker, node)
     if (builtin := _BUILTINS.get(name)) is not None:
-        return builtin(checker, node)
-    symbol = checker.scope.find_dotted(name)
+        return builtin(replace(checker, destination=None), node)
+    path = tree.NameExpression(node.function.span, tuple(name.split(".")))
+    symbol = checker.scope.resolve(path)
     match symbol:
         case FunctionSymbol():
-            return _inline(checker, node, symbol, expected)
+            return functions.inlined(checker, node, symbol, expected)
         case Broken():
             raise CompileError
         case None:
-            known = [*_BUILTINS, *checker.scope.names()]
+            known = [*_BUILTINS, "saturate", *checker.scope.names()]
             raise CompileError(name_wording.unknown(node.function.span, "function", name, known))
         case _:
-            raise CompileError(name_wording.not_a_value(node.function.span, f"`{name}`"))
+            raise CompileError(wording.wrong_thing(node.function.span, "a function"))
+
+
+def is_quotient(node: tree.Expression) -> bool:
+    """Whether `floor` and `ceil` of an expression round a division."""
+    return isinstance(node, tree.Binary) and node.operator == "/"
 
 
 def _arguments(node: tree.Call, least: int, most: int | None) -> tuple[tree.Expression, ...]:
@@ -59,113 +66,44 @@ def _clamp(checker: ExpressionChecker, node: tree.Call) -> model.Expression:
 
 def _floor(checker: ExpressionChecker, node: tree.Call) -> model.Expression:
     (argument,) = _arguments(node, 1, 1)
-    if isinstance(argument, tree.Binary) and argument.operator == "/":
+    if is_quotient(argument):
         return checker.number(argument)
     raise CompileError(wording.nothing_to_round(node.span, "floor"))
 
 
 def _ceil(checker: ExpressionChecker, node: tree.Call) -> model.Expression:
     (argument,) = _arguments(node, 1, 1)
-    if isinstance(argument, tree.Binary) and argument.operator == "/":
-        return arithmetic.divide(argument.span, checker.number(argument.left), checker.number(argument.right), up=True)
+    if isinstance(argument, tree.Binary) and is_quotient(argument):
+        return arithmetic.divide(node.span, checker.number(argument.left), checker.number(argument.right), up=True)
     raise CompileError(wording.nothing_to_round(node.span, "ceil"))
 
 
 def _saturate(checker: ExpressionChecker, node: tree.Call) -> model.Expression:
+    """Stops a difference at zero, and anything at the bounds of what it is assigned to."""
     (argument,) = _arguments(node, 1, 1)
+    inside = replace(checker, destination=None)
     if isinstance(argument, tree.Binary) and argument.operator == "-":
-        left, right = checker.number(argument.left), checker.number(argument.right)
+        left, right = inside.number(argument.left), inside.number(argument.right)
         value = arithmetic.saturated_difference(node.span, left, right)
     else:
-        value = checker.number(argument)
-    if checker.destination is None:
-        return value
+        value = inside.number(argument)
     unit = arithmetic.number_type(value).unit
-    low = arithmetic.literal(node.span, checker.destination.low, unit)
-    high = arithmetic.literal(node.span, checker.destination.high, unit)
+    bounds = checker.destination.bounds(unit) if checker.destination is not None else None
+    if bounds is None:
+        return value
+    low, high = (arithmetic.literal(node.span, bound, unit) for bound in (bounds.low, bounds.high))
     return arithmetic.clamp(node.span, value, low, high)
 
 
 def _count(checker: ExpressionChecker, node: tree.Call) -> model.Expression:
     (argument,) = _arguments(node, 1, 1)
-    field = checker.repeated(argument)
-    interval = checker.count(field)
+    field = references.repeated(checker, argument)
+    interval = references.count(checker, field)
     if interval.is_constant:
         return model.Literal(node.span, NUMBER, interval.low)
     return model.CountOf(node.span, NUMBER, interval, field)
 
 
 _BUILTINS: dict[str, Callable[[ExpressionChecker, tree.Call], model.Expression]] = {
-    "min": _extreme, "max": _extreme, "clamp": _clamp, "floor": _floor, "ceil": _ceil, "saturate": _saturate,
-    "count": _count,
+    "min": _extreme, "max": _extreme, "clamp": _clamp, "floor": _floor, "ceil": _ceil, "count": _count,
 }  # fmt: skip
-
-
-def _inline(
-    checker: ExpressionChecker, node: tree.Call, symbol: FunctionSymbol, expected: Type | None
-) -> model.Expression:
-    function = symbol.node
-    if function in checker.calling:
-        raise CompileError(name_wording.recursion(node.span, function.name.text))
-    most = len(function.arguments)
-    if len(node.arguments) != most:
-        counted = f"{most} value{'' if most == 1 else 's'}"
-        raise CompileError(name_wording.wrong_arguments(node.span, function.name.text, len(node.arguments), counted))
-    body = Scope(symbol.scope)
-    for argument, written in zip(function.arguments, node.arguments, strict=True):
-        body.symbols[argument.name.text] = (_bound(checker, symbol.scope, argument, written), argument.name.span)
-    inner = replace(checker, scope=body, calling=(*checker.calling, function))
-    for let in function.lets:
-        value = inner.value(let.value)
-        body.symbols[let.name.text] = (_constant_name(let.name, value), let.name.span)
-    result = inner.value(function.value, expected)
-    if function.result is not None:
-        wanted = declarations.value_type(symbol.scope, function.result)
-        if not compatible(result.type, wanted):
-            raise CompileError(wording.wrong_type(function.value.span, str(result.type), str(wanted)))
-        if isinstance(wanted, NumberType):
-            result = arithmetic.of_unit(result, wanted.unit)
-            _check_result(function, result, wanted)
-    return result
-
-
-def _check_result(function: tree.Function, result: model.Expression, wanted: NumberType) -> None:
-    allowed = declarations.natural_interval(wanted)
-    if not result.interval.within(allowed):
-        what, holds = f"`{function.name.text}`", declarations.show_interval(allowed, wanted)
-        raise CompileError(wording.may_not_fit(function.value.span, what, arithmetic.shown(result), holds, None))
-
-
-def _bound(checker: ExpressionChecker, scope: Scope, argument: tree.Argument, written: tree.Expression) -> Typed:
-    """An argument, checked against its declaration, under its name in the function."""
-    wanted = declarations.value_type(scope, argument.type)
-    value = checker.value(written, wanted)
-    if not compatible(value.type, wanted):
-        raise CompileError(wording.wrong_type(written.span, str(value.type), str(wanted)))
-    if isinstance(wanted, NumberType) and isinstance(value.type, NumberType):
-        # A size for a `segment_size`: inside the function the declared unit decides what a quotient means.
-        value = arithmetic.of_unit(value, wanted.unit)
-        allowed = declarations.declared_interval(checker.session, scope, wanted, argument.within)
-        if not value.interval.within(allowed):
-            range_shown = declarations.show_interval(allowed, wanted)
-            what = f"`{argument.name.text}`"
-            raise CompileError(wording.may_not_fit(written.span, what, arithmetic.shown(value), range_shown, None))
-    return _constant_name(argument.name, value)
-
-
-def _constant_name(name: tree.Name, value: model.Expression) -> Typed:
-    return Typed(model.LetSymbol(name.span, name.text), value.type, value.interval, value)
-
-
-def compatible(found: Type, wanted: Type) -> bool:
-    """Whether a value can stand where a type is wanted: of the same unit, whatever its width; flags are conditions.
-
-    A segment size is a size, and a size can be a segment size.
-    """
-    match found, wanted:
-        case NumberType(), NumberType():
-            return same(found.unit, wanted.unit) is not None
-        case NumberType(bits=1), _ if wanted == BOOL:
-            return True
-        case _:
-            return found == wanted

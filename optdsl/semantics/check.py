@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from optdsl.diagnostics import CompileError, Diagnostics
 from optdsl.diagnostics import names as wording
 from optdsl.diagnostics import targets as target_wording
 from optdsl.semantics import model
 from optdsl.semantics.budget import check_budget
-from optdsl.semantics.kinds import CheckedKind, check_clashes
-from optdsl.semantics.options import check_option
+from optdsl.semantics.functions import check_functions
+from optdsl.semantics.identifiers import check_collisions, check_visible
+from optdsl.semantics.kinds import check_clashes
+from optdsl.semantics.options import CheckedOption, check_option
 from optdsl.semantics.place import Session
-from optdsl.semantics.scope import Scope
-from optdsl.semantics.symbols import Loader, declare_modules, declare_value
+from optdsl.semantics.scope import Namespace, Scope
+from optdsl.semantics.statements import Records
+from optdsl.semantics.symbols import Loader, declare_modules, declare_values
+from optdsl.semantics.unused import unused_names
 from optdsl.source import Span
 from optdsl.syntax import tree
 from optdsl.targets import Target
@@ -28,57 +34,83 @@ def check(
     timestamps: bool = True,
 ) -> model.CheckedProgram:
     """The checked program of one or more files. Raises CompileError, with nothing in it, if any error was told."""
-    session = Session(target, diagnostics)
-    options: list[model.Option] = []
-    kinds: list[CheckedKind] = []
-    records: dict[str, model.Record] = {}
+    session = Session(target, diagnostics, quoted=[file.source for file in files])
+    checked: list[CheckedOption] = []
+    records: Records = {}
     names: dict[str, Span] = {}
-    tables: dict[str, model.Table] = {}
+    tables: list[model.Table] = []
     for file in files:
         scope = _file_scope(session, file, load)
-        tables.update(_tables(scope))
-        for item in file.items:
-            if isinstance(item, tree.PathManager):
-                diagnostics.add(target_wording.mptcp_only(item.name.span, "a path manager"))
-            if not isinstance(item, tree.Option):
-                continue
-            first = names.setdefault(item.name.text, item.name.span)
-            if first != item.name.span:
-                diagnostics.add(wording.duplicate(item.name.span, item.name.text, first))
-                continue
-            checked = check_option(session, scope, item)
-            if checked is not None:
-                options.append(checked.option)
-                kinds.append(checked.kind)
-                records.update(checked.records)
-    check_clashes(options, kinds, diagnostics)
-    check_budget(tuple(options), diagnostics, timestamps=timestamps)
+        tables.extend(table for table in _tables(scope) if not any(table is known for known in tables))
+        for node in _options(file, names, diagnostics):
+            option = check_option(session, scope, node, records)
+            if option is not None:
+                checked.append(option)
+                records.update(option.records)
+        if any(isinstance(item, tree.Option) for item in file.items):
+            session.unused.extend(unused_names(scope))
+    options = tuple(each.option for each in checked)
+    _check_together(files, checked, records, diagnostics)
+    check_budget(options, diagnostics, timestamps=timestamps)
     if diagnostics.has_errors:
         raise CompileError
+    diagnostics.extend(session.unused)
     needed = max((requirement.version for requirement in session.requirements), default=BASELINE)
     return model.CheckedProgram(
-        name, tuple(file.source for file in files), tuple(options), tuple(tables.values()), tuple(records.values()),
+        name, tuple(session.quoted), options, tuple(tables), tuple(record for record, _ in records.values()),
         target, target.kernel or needed, tuple(session.requirements),
     )  # fmt: skip
 
 
 def _file_scope(session: Session, file: tree.File, load: Loader) -> Scope:
+    """The names that all options of a file see."""
     scope = Scope()
-    declare_modules(session, scope, file, load, ())
-    for item in file.items:
-        if isinstance(item, tree.Const | tree.Enum | tree.Table | tree.Function):
-            declare_value(session, scope, item)
+    if not all(_is_mptcp(item) for item in file.items):
+        declare_modules(session, scope, file, load, ())
+    declare_values(session, scope, file.items)
+    check_functions(session, scope)
     return scope
 
 
-def _tables(scope: Scope) -> dict[str, model.Table]:
-    """The tables of a file and of the modules it uses."""
-    from optdsl.semantics.scope import Namespace
+def _is_mptcp(item: tree.Item) -> bool:
+    """Whether an item is refused as a whole, so that what it needs does not matter."""
+    if isinstance(item, tree.Option):
+        return any(isinstance(member, tree.Kind) and member.form == "mptcp" for member in item.members)
+    return isinstance(item, tree.PathManager)
 
-    found: dict[str, model.Table] = {}
-    for name, (symbol, _) in scope.symbols.items():
+
+def _options(file: tree.File, names: dict[str, Span], diagnostics: Diagnostics) -> Iterator[tree.Option]:
+    """The options of a file, without those whose name another one has."""
+    for item in file.items:
+        if isinstance(item, tree.Table):
+            check_visible(item.name, diagnostics)
+        if isinstance(item, tree.PathManager):
+            diagnostics.add(target_wording.mptcp_only(item.name.span, "a path manager"))
+        if not isinstance(item, tree.Option):
+            continue
+        first = names.setdefault(item.name.text, item.name.span)
+        if first == item.name.span:
+            yield item
+        else:
+            diagnostics.add(wording.duplicate(item.name.span, item.name.text, first))
+
+
+def _check_together(
+    files: tuple[tree.File, ...], checked: list[CheckedOption], records: Records, diagnostics: Diagnostics
+) -> None:
+    """What concerns several options at once: kinds, and names that meet in the object."""
+    check_clashes([each.option for each in checked], [each.kind for each in checked], diagnostics)
+    options = [item for file in files for item in file.items if isinstance(item, tree.Option)]
+    tables = [item.name for file in files for item in file.items if isinstance(item, tree.Table)]
+    tables += [member.name for option in options for member in option.members if isinstance(member, tree.Table)]
+    emitted = [tree.Name(span, record.name) for record, span in records.values()]
+    check_collisions([option.name for option in options], tables, emitted, diagnostics)
+
+
+def _tables(scope: Scope) -> Iterator[model.Table]:
+    """The tables of a file and of the modules it uses."""
+    for symbol, _ in scope.symbols.values():
         if isinstance(symbol, model.Table):
-            found[name] = symbol
+            yield symbol
         elif isinstance(symbol, Namespace):
-            found.update({f"{name}_{inner}": table for inner, table in _tables(symbol.scope).items()})
-    return found
+            yield from _tables(symbol.scope)

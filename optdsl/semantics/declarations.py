@@ -9,11 +9,12 @@ from optdsl.diagnostics import CompileError, Diagnostic
 from optdsl.diagnostics import layouts as layout_wording
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import values as wording
-from optdsl.semantics import arithmetic, model
+from optdsl.semantics import model
 from optdsl.semantics.facts import Facts
+from optdsl.semantics.fitting import check_range, check_type, show_interval
 from optdsl.semantics.place import CONSTANT, Session
 from optdsl.semantics.ranges import Interval, of_bits
-from optdsl.semantics.scope import EnumSymbol, PrefixesSymbol, Scope
+from optdsl.semantics.scope import RESERVED, Broken, EnumSymbol, PrefixesSymbol, Scope
 from optdsl.semantics.types import (
     ADDRESS,
     BOOL,
@@ -25,7 +26,7 @@ from optdsl.semantics.types import (
     PrefixesType,
     Type,
 )
-from optdsl.semantics.units import LARGEST, Unit, same, show, show_range
+from optdsl.semantics.units import LARGEST, Unit, same, show
 from optdsl.source import Span
 from optdsl.syntax import tree
 
@@ -101,11 +102,6 @@ def natural_interval(kind: Type) -> Interval:
             return Interval(0, 0)
 
 
-def show_interval(interval: Interval, kind: Type) -> str:
-    unit = kind.unit if isinstance(kind, NumberType) else Unit.NUMBER
-    return show_range(interval.low, interval.high, unit)
-
-
 def constant_value(
     session: Session, scope: Scope, node: tree.Expression, expected: Type | None = None
 ) -> model.Literal | model.WideLiteral:
@@ -150,22 +146,11 @@ def initial_value(
     if isinstance(node, tree.Braces):
         raise CompileError(wording.wrong_type(node.span, "a list", str(kind)))
     value = constant_value(session, scope, node, kind)
+    check_type(node.span, value, kind)
     if isinstance(value, model.WideLiteral):
-        if value.type != kind:
-            raise CompileError(wording.wrong_type(node.span, str(value.type), str(kind)))
         return value.data
-    if not _same_kind(value.type, kind):
-        raise CompileError(wording.wrong_type(node.span, str(value.type), str(kind)))
-    if not value.interval.within(interval):
-        allowed = show_interval(interval, kind)
-        raise CompileError(wording.may_not_fit(node.span, what, arithmetic.shown(value), allowed, None))
-    return value.interval.low
-
-
-def _same_kind(found: Type, wanted: Type) -> bool:
-    if isinstance(found, NumberType) and isinstance(wanted, NumberType):
-        return same(found.unit, wanted.unit) is not None
-    return found == wanted
+    check_range(node.span, value, interval, kind, what)
+    return value.value
 
 
 # ---------------------------------------------------------------------------------------------- declarations
@@ -179,30 +164,24 @@ def check_param(session: Session, scope: Scope, node: tree.Param) -> model.Param
         raise CompileError(wording.initial_missing(node.name.span, f"param `{node.name.text}`"))
     initial: int | bytes | tuple[model.Prefix, ...]
     if isinstance(kind, PrefixesType):
-        initial = prefix_list(scope, node.initial)
-        if len(initial) > kind.length:
-            raise CompileError(wording.too_many(node.initial.span, "prefixes", len(initial), kind.length))
+        initial = check_prefixes(scope, node.type, node.initial)
     else:
-        initial = initial_value(session, scope, kind, interval, node.initial, "the param")
+        initial = initial_value(session, scope, kind, interval, node.initial, f"`{node.name.text}`")
     return model.Param(node.span, node.name.text, kind, interval, initial, node.doc)
 
 
 def check_const(session: Session, scope: Scope, node: tree.Const) -> model.Literal | model.WideLiteral:
     """The value of a const; with a type, checked against it."""
     kind = value_type(scope, node.type) if node.type is not None else None
-    if isinstance(node.value, tree.Braces):
-        raise CompileError(wording.wrong_type(node.value.span, "a list", "one value"))
+    assert not isinstance(node.value, tree.Braces)
     value = constant_value(session, scope, node.value, kind)
-    if kind is not None:
-        if not _same_kind(value.type, kind):
-            raise CompileError(wording.wrong_type(node.value.span, str(value.type), str(kind)))
-        natural = natural_interval(kind)
-        if isinstance(value, model.Literal) and not value.interval.within(natural):
-            allowed = show_interval(natural, kind)
-            raise CompileError(
-                wording.may_not_fit(node.value.span, "the const", arithmetic.shown(value), allowed, None)
-            )
-    return value
+    if kind is None:
+        return value
+    check_type(node.value.span, value, kind)
+    if isinstance(value, model.WideLiteral):
+        return value
+    check_range(node.value.span, value, natural_interval(kind), kind, f"`{node.name.text}`")
+    return model.Literal(value.span, kind, value.value)
 
 
 def check_enum(node: tree.Enum) -> EnumType:
@@ -210,18 +189,31 @@ def check_enum(node: tree.Enum) -> EnumType:
     bits = width(node.type.text)
     if bits is None or not 1 <= bits <= 64:
         raise CompileError(layout_wording.bad_width(node.type.span, node.type.text))
+    check_enumerators(tuple(enumerator.name for enumerator in node.enumerators))
     members: list[tuple[str, int]] = []
     following = 0
     for enumerator in node.enumerators:
         value = enumerator.value.value if enumerator.value is not None else following
+        where = enumerator.value.span if enumerator.value is not None else enumerator.name.span
         if value >= 1 << bits:
             shown = f"0..={(1 << bits) - 1}"
-            raise CompileError(wording.may_not_fit(enumerator.name.span, f"u{bits}", str(value), shown, None))
-        if any(name == enumerator.name.text for name, _ in members):
-            raise CompileError(name_wording.duplicate(enumerator.name.span, enumerator.name.text, None))
+            raise CompileError(wording.may_not_fit(where, f"u{bits}", str(value), shown, None))
+        if (first := next((name for name, known in members if known == value), None)) is not None:
+            raise CompileError(wording.value_twice(where, value, first))
         members.append((enumerator.name.text, value))
         following = value + 1
     return EnumType(node.name.text, bits, tuple(members))
+
+
+def check_enumerators(names: tuple[tree.Name, ...]) -> None:
+    """Raises for a name that stands twice in an enumeration, or that means something else in expressions."""
+    seen: dict[str, Span] = {}
+    for name in names:
+        if name.text in RESERVED:
+            raise CompileError(name_wording.reserved_word(name.span, name.text))
+        if name.text in seen:
+            raise CompileError(name_wording.duplicate(name.span, name.text, seen[name.text]))
+        seen[name.text] = name.span
 
 
 def check_table(session: Session, scope: Scope, node: tree.Table) -> model.Table:
@@ -239,20 +231,37 @@ def check_table(session: Session, scope: Scope, node: tree.Table) -> model.Table
     for written, entry in node.entries.entries:
         if written is None:
             raise CompileError(wording.wrong_type(entry.span, "a lone value", "KEY: VALUE"))
-        number = initial_value(session, scope, key, keys, written, "the key")
+        number = initial_value(session, scope, key, keys, written, "a key")
         assert isinstance(number, int)
         if number in seen:
             raise CompileError(wording.duplicate_key(written.span, str(number), seen[number]))
         seen[number] = written.span
-        entries.append((number, initial_value(session, scope, value, values, entry, "the table")))
+        entries.append((number, initial_value(session, scope, value, values, entry, "a value of the table")))
     if not node.tunable and entries and isinstance(entries[0][1], int):
         numbers = [entry for _, entry in entries if isinstance(entry, int)]
         values = Interval(min(numbers), max(numbers))
     bits = key.bits if isinstance(key, NumberType | EnumType) else 64
-    return model.Table(node.span, node.name.text, keys, bits, value, values, tuple(entries), node.tunable, node.doc)
+    return model.Table(
+        node.span, node.name.text, keys, bits, value, values, tuple(entries), node.tunable, node.doc, key
+    )
 
 
 # -------------------------------------------------------------------------------------------------- prefixes
+
+
+def check_prefixes(
+    scope: Scope, written: tree.TypeNode | None, value: tree.Expression | tree.Braces
+) -> tuple[model.Prefix, ...]:
+    """A list of prefixes for a param or a const, not longer than its type says."""
+    found = prefix_list(scope, value)
+    kind = value_type(scope, written) if written is not None else None
+    if kind is None:
+        return found
+    if not isinstance(kind, PrefixesType):
+        raise CompileError(wording.wrong_type(value.span, "a list", str(kind)))
+    if len(found) > kind.length:
+        raise CompileError(wording.too_many(value.span, "prefixes", len(found), kind.length))
+    return found
 
 
 def prefix_list(scope: Scope, node: tree.Expression | tree.Braces) -> tuple[model.Prefix, ...]:
@@ -266,11 +275,25 @@ def prefix_list(scope: Scope, node: tree.Expression | tree.Braces) -> tuple[mode
             case tree.AddressLiteral(value=address):
                 full = int(address) if address.version == 6 else (0xFFFF << 32) | int(address)
                 found.append(model.Prefix(full, 128))
-            case tree.NameExpression() if isinstance(symbol := scope.resolve(entry), PrefixesSymbol):
-                found.extend(symbol.prefixes)
+            case tree.NameExpression():
+                found.extend(_named_prefixes(scope, entry))
             case _:
-                raise CompileError(wording.wrong_type(entry.span, "something else", "an address prefix"))
+                raise CompileError(wording.wrong_thing(entry.span, "an address prefix"))
     return tuple(found)
+
+
+def _named_prefixes(scope: Scope, node: tree.NameExpression) -> tuple[model.Prefix, ...]:
+    match scope.resolve(node):
+        case PrefixesSymbol(prefixes=prefixes):
+            return prefixes
+        case Broken():
+            raise CompileError
+        case None:
+            if (later := scope.find_pending(node.parts[0])) is not None:
+                raise CompileError(name_wording.used_before(node.span, node.text, later))
+            raise CompileError(name_wording.unknown(node.span, "name", node.text, scope.names()))
+        case _:
+            raise CompileError(wording.wrong_thing(node.span, "an address prefix"))
 
 
 def _prefixes(network: IPv4Network | IPv6Network) -> tuple[model.Prefix, ...]:

@@ -1,77 +1,76 @@
-"""Checks expressions: tree in, checked expression out, with type and range; what cannot be proven is raised."""
+"""Checks expressions: tree in, checked expression out, with type and range; what cannot be proven is raised.
+
+Names, fields and tables are in `references`, calls in `calls`, literals in `literals`, the rules of arithmetic in
+`arithmetic`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
 
 from optdsl.diagnostics import CompileError
-from optdsl.diagnostics import layouts as layout_wording
 from optdsl.diagnostics import names as name_wording
-from optdsl.diagnostics import targets as target_wording
 from optdsl.diagnostics import values as wording
-from optdsl.semantics import arithmetic, calls, model
-from optdsl.semantics.attributes import attribute_type
-from optdsl.semantics.facts import Facts, assume
+from optdsl.semantics import arithmetic, calls, literals, model, references
+from optdsl.semantics.facts import Facts, Form, assume, key_of
 from optdsl.semantics.place import Place, Session
 from optdsl.semantics.ranges import Interval
-from optdsl.semantics.scope import (
-    Broken,
-    ConstSymbol,
-    EnumSymbol,
-    FunctionSymbol,
-    Namespace,
-    PrefixesSymbol,
-    Scope,
-    Typed,
-)
-from optdsl.semantics.types import (
-    ADDRESS,
-    BOOL,
-    IP4,
-    NUMBER,
-    BoolType,
-    BytesType,
-    EnumType,
-    NumberType,
-    PrefixesType,
-    Type,
-)
-from optdsl.semantics.units import SUFFIXES, Unit, literal
+from optdsl.semantics.scope import Scope
+from optdsl.semantics.types import BOOL, BoolType, BytesType, NumberType, Type
+from optdsl.semantics.units import Unit, same
+from optdsl.semantics.unused import mark
 from optdsl.source import Span
 from optdsl.syntax import tree
-from optdsl.targets import Direction
+from optdsl.syntax.walk import asks_target
 
-OBJECTS = ("socket", "connection", "subflow")
-_FACTS = {fact.value: fact for fact in model.Fact}
-_BASE_UNIT = {Unit.DURATION: "microseconds", Unit.RATE: "bits per second", Unit.SIZE: "bytes", Unit.RATIO: "millionths"}
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a value is assigned to, for `saturate`: a range of a unit, and for a field with `of` one in steps."""
+
+    interval: Interval
+    unit: Unit = Unit.NUMBER
+    steps: Interval | None = None
+
+    def bounds(self, unit: Unit) -> Interval | None:
+        """The range that a value of a unit is held to; None where it means nothing to the destination."""
+        if same(unit, self.unit) is not None:
+            return self.interval
+        return self.steps if unit is Unit.NUMBER else None
 
 
 @dataclass(frozen=True, slots=True)
 class ExpressionChecker:
     """Checks the expressions of one block, in the light of the facts at the point where they stand.
 
-    `destination` is the range of what the value is assigned to, for `saturate`; `calling` are the functions being
-    inlined.
+    `calling` are the functions being inlined; `warns` is off where an expression is checked several times with other
+    values, in loops and inlined functions, because what is always true there need not be always true.
     """
 
     session: Session
     scope: Scope
     place: Place
     facts: Facts
-    destination: Interval | None = None
+    destination: Destination | None = None
     calling: tuple[tree.Function, ...] = ()
+    warns: bool = True
 
     def value(self, node: tree.Expression, expected: Type | None = None) -> model.Expression:
         """A value of any type but a table lookup."""
-        checked = self._check(node, expected)
+        checked = self.value_or_lookup(node, expected)
         if isinstance(checked, model.Lookup):
             raise CompileError(wording.lookup_without_else(node.span))
         return checked
 
     def value_or_lookup(self, node: tree.Expression, expected: Type | None = None) -> model.Expression:
         """As `value`, and also the lookup of a table, which its statement gives an `else reject`."""
-        return self._check(node, expected)
+        return self.known(self._check(node, expected))
+
+    def known(self, value: model.Expression) -> model.Expression:
+        """The value inside the range that conditions have shown of an expression of this form."""
+        if isinstance(value, model.Read | model.Literal) or not any(isinstance(key, Form) for key in self.facts.ranges):
+            return value
+        return arithmetic.narrowed(value, self.facts.interval(key_of(value), value.interval))
 
     def number(self, node: tree.Expression) -> model.Expression:
         """A value that arithmetic can use."""
@@ -79,6 +78,13 @@ class ExpressionChecker:
         if isinstance(value.type, BoolType) and isinstance(value, model.Read):
             value = replace(value, type=NumberType(Unit.NUMBER, 1))
         arithmetic.number_type(value)
+        return value
+
+    def plain_number(self, node: tree.Expression) -> model.Expression:
+        """A number without a unit."""
+        value = self.number(node)
+        if arithmetic.number_type(value).unit is not Unit.NUMBER:
+            raise CompileError(wording.wrong_type(node.span, str(value.type), "a plain number"))
         return value
 
     def condition(self, node: tree.Expression) -> model.Expression:
@@ -90,6 +96,17 @@ class ExpressionChecker:
             return replace(value, type=BOOL) if isinstance(value, model.Read | model.Literal) else value
         raise CompileError(wording.wrong_type(node.span, str(value.type), "a condition"))
 
+    def decided(self, node: tree.Expression, condition: model.Expression) -> bool | None:
+        """What is known of a condition without running it, with a warning; None if nothing is.
+
+        `target has` is meant to be known, and gets no warning.
+        """
+        if not isinstance(condition, model.Literal):
+            return None
+        if self.warns and not asks_target(node):
+            self.session.diagnostics.add(wording.condition_constant(node.span, bool(condition.value)))
+        return bool(condition.value)
+
     def under(self, condition: model.Expression, holds: bool) -> ExpressionChecker:
         """The checker where a condition is known to hold, or not to."""
         return replace(self, facts=assume(self.facts, condition, holds, self.place.layout))
@@ -97,23 +114,33 @@ class ExpressionChecker:
     # ------------------------------------------------------------------------------------------ dispatch
 
     def _check(self, node: tree.Expression, expected: Type | None) -> model.Expression:
+        """`saturate` looks at the destination through calls and conditionals, but not through operators."""
+        match node:
+            case tree.Call():
+                return calls.call(self, node, expected)
+            case tree.Conditional():
+                return self._conditional(node, expected)
+            case _ if self.destination is not None:
+                return replace(self, destination=None)._operand(node, expected)
+            case _:
+                return self._operand(node, expected)
+
+    def _operand(self, node: tree.Expression, expected: Type | None) -> model.Expression:
         match node:
             case tree.Integer(span=span, value=value):
-                return self._integer(span, value, expected)
+                return literals.integer(span, value, expected)
             case tree.Quantity():
-                return quantity(node)
+                return literals.quantity(node)
             case tree.Boolean(span=span, value=value):
                 return model.Literal(span, BOOL, int(value))
             case tree.Text():
-                return _text(node, expected)
+                return literals.text(node, expected)
             case tree.AddressLiteral():
-                return _address(node, expected)
+                return literals.address(node, expected)
             case tree.NameExpression():
-                return self._name(node, expected)
+                return references.name(self, node, expected)
             case tree.Index():
-                return self._index(node)
-            case tree.Call():
-                return calls.call(self, node, expected)
+                return references.index(self, node)
             case tree.Unary(span=span, operator="~", operand=operand):
                 return arithmetic.complement(span, self.number(operand))
             case tree.Unary(span=span, operand=operand):
@@ -122,23 +149,18 @@ class ExpressionChecker:
                 return self._binary(node)
             case tree.In():
                 return self._in(node)
-            case tree.Conditional():
-                return self._conditional(node, expected)
             case tree.TargetHas(span=span, path=path):
-                return model.Literal(span, BOOL, int(self.session.target.has(path.text)))
+                return model.Literal(span, BOOL, int(self.session.has(path)))
             case tree.HasField(span=span, field=name):
-                return self._has(span, name)
+                return references.has(self, span, name)
             case tree.PrefixLiteral(span=span):
                 raise CompileError(name_wording.not_a_value(span, "a prefix"))
             case tree.ListExpression(span=span):
                 raise CompileError(name_wording.not_a_value(span, "a list"))
+            case tree.Call() | tree.Conditional():
+                return self._check(node, expected)
 
-    def _integer(self, span: Span, value: int, expected: Type | None) -> model.Expression:
-        if value > (1 << 64) - 1:
-            raise CompileError(wording.overflow(span, str(value)))
-        if isinstance(expected, BytesType) and expected.form == "bytes" and value < 1 << (8 * expected.length):
-            return model.WideLiteral(span, expected, value.to_bytes(expected.length, "big"))
-        return model.Literal(span, NUMBER, value)
+    # ----------------------------------------------------------------------------------------- operators
 
     def _binary(self, node: tree.Binary) -> model.Expression:
         if node.operator in ("and", "or"):
@@ -150,25 +172,32 @@ class ExpressionChecker:
 
     def _operands(self, node: tree.Binary) -> tuple[model.Expression, model.Expression]:
         """The sides of a comparison; a bare enumerator or literal takes its meaning from the other side."""
-        if self._is_enumerator(node.left) and not self._is_enumerator(node.right):
+        if references.is_enumerator(self.scope, node.left) and not references.is_enumerator(self.scope, node.right):
             right = self.value(node.right)
             return self.value(node.left, right.type), right
         left = self.value(node.left)
         right = self.value(node.right, left.type)
         if isinstance(left.type, BoolType) and isinstance(right.type, NumberType):
-            return self.number(node.left), right
+            return self._flags(node.left, node.right, right.type)
+        if isinstance(right.type, BoolType) and isinstance(left.type, NumberType):
+            second, first = self._flags(node.right, node.left, left.type)
+            return first, second
         return left, right
 
-    def _is_enumerator(self, node: tree.Expression) -> bool:
-        return (
-            isinstance(node, tree.NameExpression)
-            and self.scope.find(node.parts[0]) is None
-            and bool(self.scope.find_enumerator(node.parts[0]))
-        )
+    def _flags(
+        self, condition: tree.Expression, number: tree.Expression, kind: NumberType
+    ) -> tuple[model.Expression, model.Expression]:
+        """A condition beside a number: `flag == true` compares conditions, `flag == 1` numbers."""
+        if kind.bits == 1:
+            return self.condition(condition), self.condition(number)
+        return self.number(condition), self.number(number)
 
     def _logic(self, node: tree.Binary) -> model.Expression:
         both = node.operator == "and"
         left = self.condition(node.left)
+        if isinstance(left, model.Literal) and bool(left.value) is not both and asks_target(node.left):
+            mark(self.scope, node.right)
+            return left
         right = self.under(left, both).condition(node.right)
         if isinstance(left, model.Literal):
             return right if bool(left.value) is both else left
@@ -178,244 +207,44 @@ class ExpressionChecker:
 
     def _in(self, node: tree.In) -> model.Expression:
         if isinstance(node.container, tree.Range):
-            value = self.value(node.value)
-            low = arithmetic.compare(node.span, ">=", value, self.value(node.container.low, value.type))
-            high = arithmetic.compare(node.span, "<=", value, self.value(node.container.high, value.type))
-            if isinstance(low, model.Literal):
-                return high if low.value else low
-            return (
-                low if isinstance(high, model.Literal) and high.value else model.Logic(node.span, BOOL, True, low, high)
-            )
+            return self._in_range(node, node.container)
         address = self.value(node.value)
         if not isinstance(address.type, BytesType) or address.type.form not in ("address", "ip4"):
-            raise CompileError(wording.wrong_type(address.span, str(address.type), "an IP address"))
-        return model.InPrefixes(node.span, BOOL, address, self._prefixes(node.container))
+            raise CompileError(wording.wrong_type(node.value.span, str(address.type), "an IP address"))
+        return model.InPrefixes(node.span, BOOL, address, references.prefixes(self, node.container))
 
-    def _prefixes(self, node: tree.Expression) -> model.Param | tuple[model.Prefix, ...]:
-        symbol = self.scope.resolve(node) if isinstance(node, tree.NameExpression) else None
-        match symbol:
-            case model.Param(type=PrefixesType()):
-                return symbol
-            case PrefixesSymbol(prefixes=prefixes):
-                return prefixes
-            case Broken():
-                raise CompileError
-            case _:
-                raise CompileError(wording.wrong_type(node.span, "something else", "a list of prefixes or a range"))
+    def _in_range(self, node: tree.In, bounds: tree.Range) -> model.Expression:
+        value = self.number(node.value)
+        first, last = self.number(bounds.low), self.number(bounds.high)
+        low = arithmetic.compare(node.span, ">=", value, first)
+        high = arithmetic.compare(node.span, "<=", value, last)
+        if first.interval.low > last.interval.high:
+            raise CompileError(wording.empty_range(bounds.span, arithmetic.shown(first), arithmetic.shown(last)))
+        if isinstance(low, model.Literal):
+            return high if low.value else low
+        if isinstance(high, model.Literal):
+            return low if high.value else high
+        return model.Logic(node.span, BOOL, True, low, high)
 
     def _conditional(self, node: tree.Conditional, expected: Type | None) -> model.Expression:
-        condition = self.condition(node.condition)
-        if isinstance(condition, model.Literal):
-            return self.value(node.yes if condition.value else node.no, expected)
+        checker = replace(self, destination=None)
+        condition = checker.condition(node.condition)
+        holds = checker.decided(node.condition, condition)
+        if holds is not None:
+            mark(self.scope, node.no if holds else node.yes)
+            return self.value(node.yes if holds else node.no, expected)
         yes = self.under(condition, True).value(node.yes, expected)
         no = self.under(condition, False).value(node.no, expected or yes.type)
         kind = yes.type
         if isinstance(yes.type, NumberType) and isinstance(no.type, NumberType):
-            kind = NumberType(arithmetic.common_unit(node.span, "if ... else", yes, no))
+            unit = arithmetic.common_unit(node.span, "if ... else", yes, no)
+            kind = yes.type if yes.type == no.type else NumberType(unit)
         elif yes.type != no.type:
-            raise CompileError(wording.wrong_type(no.span, str(no.type), str(yes.type)))
+            raise CompileError(wording.wrong_type(node.no.span, str(no.type), str(yes.type)))
         return model.Choose(node.span, kind, yes.interval.join(no.interval), condition, yes, no)
-
-    # --------------------------------------------------------------------------------------------- names
-
-    def _name(self, node: tree.NameExpression, expected: Type | None) -> model.Expression:
-        if node.parts[0] in OBJECTS:
-            return self._attribute(node)
-        if node.text in _FACTS:
-            return self._fact(node)
-        if node.parts[0] == "target":
-            raise CompileError(name_wording.not_a_value(node.span, "`target`"))
-        if isinstance(enum := self.scope.find_dotted(".".join(node.parts[:-1])), EnumSymbol):
-            return _enumerator(node, enum.type)
-        symbol = self.scope.resolve(node)
-        match symbol:
-            case None:
-                return self._enumerator_or_unknown(node, expected)
-            case ConstSymbol(value=value):
-                return replace(value, span=node.span)
-            case Typed(value=model.Read() as value):
-                return self._read(node.span, value.type, value.interval, value.symbol)
-            case Typed(value=value) if value is not None:
-                return replace(value, span=node.span)
-            case Typed():
-                return self._read(node.span, symbol.type, symbol.interval, symbol.symbol)
-            case model.Param():
-                return self._param(node.span, symbol)
-            case model.State():
-                return self._state(node.span, symbol)
-            case model.Field():
-                return self._field(node.span, symbol)
-            case Broken():
-                raise CompileError
-            case _:
-                raise CompileError(name_wording.not_a_value(node.span, _described(symbol, node.text)))
-
-    def _read(self, span: Span, kind: Type, widest: Interval, symbol: model.Symbol) -> model.Expression:
-        interval = self.facts.interval(symbol, widest)
-        if interval.is_constant and not isinstance(kind, BytesType | PrefixesType):
-            return model.Literal(span, kind, interval.low)
-        return model.Read(span, kind, interval, symbol)
-
-    def _param(self, span: Span, param: model.Param) -> model.Expression:
-        if isinstance(param.type, PrefixesType):
-            raise CompileError(name_wording.not_a_value(span, f"the list of prefixes `{param.name}`"))
-        if self.place.name == "a constant":
-            raise CompileError(wording.not_constant(span))
-        return self._read(span, param.type, param.interval, param)
-
-    def _state(self, span: Span, state: model.State) -> model.Expression:
-        if not self.place.states:
-            raise CompileError(target_wording.no_full_socket(span, f"state `{state.name}`", self.place.name))
-        return self._read(span, state.type, state.interval, state)
-
-    def _field(self, span: Span, field: model.Field) -> model.Expression:
-        if not self.place.reads_fields:
-            raise CompileError(layout_wording.no_fields_here(span, field.name, self.place.name))
-        if field.repeat is not None:
-            raise CompileError(name_wording.not_a_value(span, f"the repeated field `{field.name}`"))
-        if field.presence is not model.Presence.ALWAYS and field not in self.facts.present:
-            test = field.flag if field.presence is model.Presence.FLAG else f"has {field.name}"
-            raise CompileError(layout_wording.read_without_test(span, field.name, field.span, test))
-        return self._read(span, field.type, field.interval, field)
-
-    def _attribute(self, node: tree.NameExpression) -> model.Expression:
-        attribute = self.session.attribute(node.span, node.text, Direction.READ)
-        if attribute.needs_full_socket and not self.place.full_socket:
-            raise CompileError(target_wording.no_full_socket(node.span, f"`{node.text}`", self.place.name))
-        assert attribute.read is not None
-        bounds = attribute.read.bounds
-        return self._read(node.span, attribute_type(attribute), Interval(bounds.minimum, bounds.maximum), attribute)
-
-    def _fact(self, node: tree.NameExpression) -> model.Expression:
-        fact = _FACTS[node.text]
-        if fact not in self.place.facts:
-            raise CompileError(target_wording.not_in_this_block(node.span, f"`{node.text}`", self.place.name))
-        return model.FactRead(node.span, BOOL, fact)
-
-    def _enumerator_or_unknown(self, node: tree.NameExpression, expected: Type | None) -> model.Expression:
-        if len(node.parts) == 1 and isinstance(expected, EnumType):
-            value = expected.value(node.parts[0])
-            if value is not None:
-                return model.Literal(node.span, expected, value)
-        candidates = self.scope.find_enumerator(node.parts[0]) if len(node.parts) == 1 else []
-        matching = [each for each in candidates if each[0] == expected] or candidates
-        if len(matching) > 1:
-            raise CompileError(name_wording.ambiguous(node.span, node.text, [enum.name for enum, _ in matching]))
-        if matching:
-            enum, value = matching[0]
-            return model.Literal(node.span, enum, value)
-        if (later := self.scope.find_pending(node.parts[0])) is not None:
-            raise CompileError(name_wording.used_before(node.span, node.text, later))
-        raise CompileError(name_wording.unknown(node.span, "name", node.text, self.scope.names()))
-
-    # --------------------------------------------------------------------------------- fields and tables
-
-    def _has(self, span: Span, name: tree.Name) -> model.Expression:
-        field = self.scope.find(name.text)
-        if not isinstance(field, model.Field):
-            names = [each.name for each in self.place.layout.fields] if self.place.layout else []
-            raise CompileError(name_wording.unknown(name.span, "field", name.text, names))
-        if not self.place.reads_fields:
-            raise CompileError(layout_wording.no_fields_here(span, field.name, self.place.name))
-        if field.presence is model.Presence.ALWAYS or field in self.facts.present:
-            return model.Literal(span, BOOL, 1)
-        return model.Present(span, BOOL, field)
-
-    def repeated(self, name: tree.Expression) -> model.Field:
-        """The repeated field that a name stands for, where fields can be read."""
-        symbol = self.scope.resolve(name) if isinstance(name, tree.NameExpression) else None
-        if not isinstance(symbol, model.Field) or symbol.repeat is None:
-            raise CompileError(wording.wrong_type(name.span, "something else", "a repeated field"))
-        if not self.place.reads_fields:
-            raise CompileError(layout_wording.no_fields_here(name.span, symbol.name, self.place.name))
-        return symbol
-
-    def count(self, field: model.Field) -> Interval:
-        assert field.repeat is not None
-        return self.facts.counts.get(field, field.repeat)
-
-    def _index(self, node: tree.Index) -> model.Expression:
-        symbol = self.scope.resolve(node.base) if isinstance(node.base, tree.NameExpression) else None
-        if isinstance(symbol, Broken):
-            raise CompileError
-        if isinstance(symbol, model.Table):
-            return self._lookup(node, symbol)
-        field = self.repeated(node.base)
-        index = self.number(node.index)
-        if not isinstance(index, model.Literal):
-            raise CompileError(wording.not_constant(node.index.span))
-        present = self.count(field).low
-        if index.value >= present:
-            raise CompileError(wording.index_out_of_range(node.index.span, str(index.value), f"{present} for certain"))
-        return model.Element(node.span, field.type, field.interval, field, index.value)
-
-    def _lookup(self, node: tree.Index, table: model.Table) -> model.Expression:
-        key = self.value(node.index)
-        if isinstance(key.type, EnumType):
-            pass
-        elif arithmetic.number_type(key).unit is not Unit.NUMBER:
-            raise CompileError(wording.wrong_type(node.index.span, str(key.type), "a plain number"))
-        if not key.interval.within(table.key):
-            allowed = f"{table.key.low}..={table.key.high}"
-            raise CompileError(wording.may_not_fit(node.index.span, "the key", arithmetic.shown(key), allowed, None))
-        return model.Lookup(node.span, table.value, table.values, table, key)
-
-
-# ------------------------------------------------------------------------------------------------ literals
-
-
-def quantity(node: tree.Quantity) -> model.Literal:
-    """The value of `100ms` in its base unit."""
-    unit = SUFFIXES[node.suffix].unit
-    value = literal(node.digits, node.suffix)
-    if value.denominator != 1:
-        raise CompileError(wording.not_whole(node.span, _BASE_UNIT.get(unit, unit.value)))
-    if value >= 1 << 64:
-        raise CompileError(wording.overflow(node.span, f"{node.digits}{node.suffix}"))
-    return model.Literal(node.span, NumberType(unit), int(value))
-
-
-def _text(node: tree.Text, expected: Type | None) -> model.Expression:
-    if not node.value.isascii():
-        raise CompileError(wording.not_ascii(node.span))
-    length = expected.length if isinstance(expected, BytesType) and expected.form == "text" else 16
-    data = node.value.encode()
-    if len(data) >= length:
-        raise CompileError(wording.text_too_long(node.span, len(data), length - 1))
-    return model.WideLiteral(node.span, BytesType(length, "text"), data.ljust(length, b"\0"))
-
-
-def _address(node: tree.AddressLiteral, expected: Type | None) -> model.Expression:
-    if isinstance(node.value, IPv4Address):
-        if expected == IP4:
-            return model.WideLiteral(node.span, IP4, node.value.packed)
-        return model.WideLiteral(node.span, ADDRESS, bytes(10) + b"\xff\xff" + node.value.packed)
-    return model.WideLiteral(node.span, ADDRESS, node.value.packed)
-
-
-def _enumerator(node: tree.NameExpression, enum: EnumType) -> model.Expression:
-    value = enum.value(node.parts[-1])
-    if value is None:
-        known = [f"{enum.name}.{name}" for name, _ in enum.members]
-        raise CompileError(name_wording.unknown(node.span, "name", node.text, known))
-    return model.Literal(node.span, enum, value)
 
 
 def _negated(span: Span, operand: model.Expression) -> model.Expression:
     if isinstance(operand, model.Literal):
         return model.Literal(span, BOOL, 1 - operand.value)
     return model.Negation(span, BOOL, operand)
-
-
-def _described(symbol: object, name: str) -> str:
-    match symbol:
-        case FunctionSymbol():
-            return f"the function `{name}`"
-        case EnumSymbol():
-            return f"the enum `{name}`"
-        case Namespace():
-            return f"the module `{name}`"
-        case model.Table():
-            return f"the table `{name}` without a key"
-        case _:
-            return f"`{name}`"

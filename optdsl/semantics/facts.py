@@ -1,17 +1,19 @@
 """What is known at a point of a handler: narrower ranges and present fields, as conditions have shown.
 
-A value is read once in a handler and kept (see `lower`), so what a condition has shown of a param or an attribute
-stays true although user space or the kernel may change it meanwhile.
+A param or an attribute is read once in a block and kept (see `lower`), so what a condition has shown of it stays true
+there although user space or the kernel may change it meanwhile. Behind the block it is read anew: see `behind`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from optdsl.ir.ops import Comparison
 from optdsl.semantics import model
 from optdsl.semantics.ranges import Interval
-from optdsl.semantics.types import BoolType, EnumType
+from optdsl.semantics.types import BoolType, BytesType, EnumType
+from optdsl.targets import Attribute
 
 _NEGATED = {
     Comparison.EQ: Comparison.NE, Comparison.NE: Comparison.EQ, Comparison.LT: Comparison.GE,
@@ -21,27 +23,71 @@ _MIRRORED = {
     Comparison.EQ: Comparison.EQ, Comparison.NE: Comparison.NE, Comparison.LT: Comparison.GT,
     Comparison.GT: Comparison.LT, Comparison.LE: Comparison.GE, Comparison.GE: Comparison.LE,
 }  # fmt: skip
+_NOT_FORM = frozenset({"span", "type", "interval"})
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An expression without its places and ranges: two of one form have the same value at one point of a block."""
+
+    parts: tuple[object, ...]
+    """The class of the node, then symbols, operators, numbers, and the forms of the operands."""
+
+
+Key = model.Symbol | Form
+"""What a range is known of."""
+
+
+def key_of(expression: model.Expression) -> Key:
+    """The symbol of a name, the form of any other expression."""
+    return expression.symbol if isinstance(expression, model.Read) else _form(expression)
+
+
+def _form(expression: model.Expression) -> Form:
+    names = [name for name in expression.__dataclass_fields__ if name not in _NOT_FORM]
+    values = [getattr(expression, name) for name in names]
+    return Form(
+        (type(expression), *(key_of(value) if isinstance(value, model.Expression) else value for value in values))
+    )
+
+
+def _symbols(key: object) -> Iterator[object]:
+    """The leaves of a key."""
+    if isinstance(key, Form):
+        for part in key.parts:
+            yield from _symbols(part)
+    else:
+        yield key
+
+
+def _changing(key: Key) -> set[object]:
+    """The params and attributes in a key: what may change behind the program's back."""
+    return {symbol for symbol in _symbols(key) if isinstance(symbol, model.Param | Attribute)}
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Knowledge on the current path. `counts` are the ranges of the lengths of repeated fields."""
 
-    ranges: dict[model.Symbol, Interval] = field(default_factory=dict)
+    ranges: dict[Key, Interval] = field(default_factory=dict)
     present: frozenset[model.Field] = frozenset()
     counts: dict[model.Field, Interval] = field(default_factory=dict)
     reachable: bool = True
 
-    def interval(self, symbol: model.Symbol, widest: Interval) -> Interval:
-        return self.ranges.get(symbol, widest)
+    def interval(self, key: Key, widest: Interval) -> Interval:
+        """The range of something that is never outside `widest`."""
+        known = self.ranges.get(key)
+        return (known.meet(widest) or known) if known is not None else widest
 
-    def with_range(self, symbol: model.Symbol, interval: Interval) -> Facts:
-        return Facts({**self.ranges, symbol: interval}, self.present, self.counts, self.reachable)
+    def with_range(self, key: Key, interval: Interval) -> Facts:
+        return Facts({**self.ranges, key: interval}, self.present, self.counts, self.reachable)
 
-    def without(self, symbol: model.Symbol) -> Facts:
-        """Forgets a value that has changed."""
-        ranges = {key: value for key, value in self.ranges.items() if key is not symbol}
-        return Facts(ranges, self.present, self.counts, self.reachable)
+    def assigned(self, state: model.State, interval: Interval) -> Facts:
+        """A state has a new value: what was known of it, and of expressions with it, is gone."""
+        ranges = {
+            key: value for key, value in self.ranges.items() if all(symbol is not state for symbol in _symbols(key))
+        }
+        return Facts({**ranges, state: interval}, self.present, self.counts, self.reachable)
 
     def with_present(self, fields: tuple[model.Field, ...]) -> Facts:
         return Facts(self.ranges, self.present | set(fields), self.counts, self.reachable)
@@ -61,6 +107,16 @@ class Facts:
         ranges = {key: value.join(other.ranges[key]) for key, value in self.ranges.items() if key in other.ranges}
         counts = {key: value.join(other.counts[key]) for key, value in self.counts.items() if key in other.counts}
         return Facts(ranges, self.present & other.present, counts)
+
+    def behind(self, *starts: Facts) -> Facts:
+        """These facts behind blocks that began with `starts`.
+
+        A param or attribute that was read inside a block for the first time is read again behind it, and may have
+        changed by then: what the block has shown of it is forgotten.
+        """
+        read = {symbol for start in starts for key in start.ranges for symbol in _changing(key)}
+        ranges = {key: value for key, value in self.ranges.items() if _changing(key) <= read}
+        return Facts(ranges, self.present, self.counts, self.reachable)
 
 
 def assume(facts: Facts, condition: model.Expression, holds: bool, layout: model.Layout | None) -> Facts:
@@ -99,18 +155,20 @@ def _assume_comparison(
     if isinstance(left, model.CountOf):
         narrowed = _narrow(facts.counts.get(left.field, left.interval), comparison, bound)
         return facts.with_count(left.field, narrowed) if narrowed else facts.unreachable()
-    if not isinstance(left, model.Read) or isinstance(left.type, EnumType):
+    if isinstance(left, model.Literal) or isinstance(left.type, EnumType | BytesType):
         return facts
-    narrowed = _narrow(facts.interval(left.symbol, left.interval), comparison, bound)
+    key = key_of(left)
+    narrowed = _narrow(facts.interval(key, left.interval), comparison, bound)
     if narrowed is None:
         return facts.unreachable()
-    facts = facts.with_range(left.symbol, narrowed)
-    if isinstance(left.symbol, model.Field) and narrowed.is_constant and narrowed.low == 1:
-        return _assume_flag(facts, left.symbol, True, layout)
+    facts = facts.with_range(key, narrowed)
+    if isinstance(key, model.Field) and narrowed == Interval(1, 1):
+        return _assume_flag(facts, key, True, layout)
     return facts
 
 
 def _narrow(interval: Interval, comparison: Comparison, bound: Interval) -> Interval | None:
+    """What is left of a range where a comparison with something in `bound` holds; None if nothing is."""
     match comparison:
         case Comparison.EQ:
             return interval.meet(bound)

@@ -40,23 +40,18 @@ class CheckedKind:
 
 def check_kind(session: Session, scope: Scope, node: tree.Kind, option: tree.Name) -> CheckedKind:
     """The kind of an option. A kind that is assigned to something else is a warning."""
-    if node.form == "mptcp":
-        raise CompileError(wording.mptcp_only(node.span, "an MPTCP sub-option"))
     kind = _number(session, scope, node.number) if node.number is not None else registry.EXPERIMENTAL_KINDS[0]
+    where = node.number.span if node.number is not None else node.span
     if kind > 255:
-        raise CompileError(wording.bad_kind(node.span, "a kind is a number from 0 to 255"))
+        raise CompileError(wording.bad_kind(where, "a kind is a number from 0 to 255"))
     if kind in KERNEL_KINDS:
-        raise CompileError(wording.kernel_kind(node.span, kind, registry.OPTION_KINDS[kind].name))
+        raise CompileError(wording.kernel_kind(where, kind, registry.OPTION_KINDS[kind].name))
     if node.exid is not None:
         exid = _number(session, scope, node.exid)
         return _experimental(node, kind, exid, node.exid.span, option, session.diagnostics)
     if kind in registry.EXPERIMENTAL_KINDS:
-        raise CompileError(
-            wording.bad_kind(node.span, f"kind {kind} needs an ExID (RFC 6994): `kind experimental 0x...`")
-        )
-    assigned = registry.OPTION_KINDS.get(kind)
-    if assigned is not None and not _is_about(option.text, assigned.name):
-        session.diagnostics.add(wording.assigned_kind(node.span, f"kind {kind}", assigned.name, assigned.reference))
+        raise CompileError(wording.bad_kind(where, f"kind {kind} needs an ExID (RFC 6994): `kind experimental 0x...`"))
+    _warn_if_assigned(where, f"kind {kind}", registry.OPTION_KINDS.get(kind), option, session.diagnostics)
     return CheckedKind(node.span, kind, None, 0)
 
 
@@ -72,17 +67,31 @@ def _experimental(
     node: tree.Kind, kind: int, exid: int, where: Span, option: tree.Name, diagnostics: Diagnostics
 ) -> CheckedKind:
     if kind not in registry.EXPERIMENTAL_KINDS:
-        raise CompileError(wording.bad_kind(node.span, "only kinds 253 and 254 carry an ExID (RFC 6994)"))
+        raise CompileError(wording.bad_kind(where, "only kinds 253 and 254 carry an ExID (RFC 6994)"))
     if exid >= 1 << 32:
         raise CompileError(wording.bad_kind(where, "an ExID has 16 or 32 bits (RFC 6994)"))
     # Written with more than four hexadecimal digits, 0x0000ABCD is an ExID of 32 bits as well.
     digits = re.sub(r"^0[xX]|_", "", where.text)
     size = 4 if exid >= 1 << 16 or (where.text[:2].lower() == "0x" and len(digits) > 4) else 2
     checked = CheckedKind(node.span, kind, exid, size)
-    owner = registry.exid_owner(exid, size)
-    if owner is not None and not _is_about(option.text, owner.name):
-        diagnostics.add(wording.assigned_kind(where, str(checked), owner.name, owner.reference))
+    _warn_if_assigned(where, str(checked), registry.exid_owner(exid, size), option, diagnostics)
     return checked
+
+
+def _warn_if_assigned(
+    where: Span, what: str, assigned: registry.Assignment | None, option: tree.Name, diagnostics: Diagnostics
+) -> None:
+    """Tells whose a number is, unless the option's name says that it is the assigned one."""
+    if assigned is None or _is_about(option.text, assigned.name):
+        return
+    match assigned.status:
+        case registry.Status.SQUATTED:
+            status = "is in use on the Internet without an assignment"
+        case registry.Status.OBSOLETE:
+            status = f"was assigned to {assigned.name}"
+        case _:
+            status = f"is assigned to {assigned.name}"
+    diagnostics.add(wording.assigned_kind(where, what, status, assigned.reference))
 
 
 def _is_about(option: str, assigned: str) -> bool:

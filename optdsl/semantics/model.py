@@ -6,12 +6,12 @@ constants are folded, loops are unrolled, and each value carries the interval th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from optdsl.ir.ops import BinaryOperator, Comparison
 from optdsl.semantics.ranges import Interval
-from optdsl.semantics.types import BytesType, Type
+from optdsl.semantics.types import NUMBER, BytesType, Type
 from optdsl.source import Source, Span
 from optdsl.targets import Attribute, Event, KernelVersion, PacketClass, Role, Target
 
@@ -63,6 +63,7 @@ class Table:
     entries: tuple[tuple[int, int | bytes], ...]
     tunable: bool
     doc: str
+    key_type: Type = NUMBER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -434,6 +435,8 @@ class Send:
     always: frozenset[str]
     """The optional fields that every path writes."""
     doc: str
+    written: dict[PacketClass, Span] = field(default_factory=dict)
+    """Where each class of packet is named."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -494,6 +497,7 @@ class CheckedProgram:
 
     name: str
     sources: tuple[Source, ...]
+    """The files, and the modules whose functions stand in the program."""
     options: tuple[Option, ...]
     tables: tuple[Table, ...]
     records: tuple[Record, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,22 +12,25 @@ from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as target_wording
 from optdsl.diagnostics import values as value_wording
 from optdsl.semantics import declarations, model
-from optdsl.semantics.facts import assume
+from optdsl.semantics.functions import check_functions
+from optdsl.semantics.identifiers import check_visible
 from optdsl.semantics.kinds import CheckedKind, check_kind
 from optdsl.semantics.layouts import check_layout
 from optdsl.semantics.place import Place, Session
 from optdsl.semantics.ranges import Interval, constant
 from optdsl.semantics.scope import Broken, Scope
-from optdsl.semantics.sending import check_role, check_send
-from optdsl.semantics.statements import BlockChecker, Findings
-from optdsl.semantics.symbols import declare_value
+from optdsl.semantics.sending import check_role, check_send, warn_unreachable
+from optdsl.semantics.statements import BlockChecker, Findings, Records
+from optdsl.semantics.symbols import declare_values
 from optdsl.semantics.types import BytesType, NumberType, PrefixesType
+from optdsl.semantics.unused import unused_names
 from optdsl.syntax import tree
 
 Part = TypeVar("Part")
 Checked = TypeVar("Checked")
 ROUNDS = 4
 """How often the ranges of states are inferred anew before they are taken to be anything their type holds."""
+_LISTENING = "a listening socket belongs to no connection, so there is nothing kept for one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +39,34 @@ class CheckedOption:
 
     option: model.Option
     kind: CheckedKind
-    records: dict[str, model.Record]
+    records: Records
 
 
-def check_option(session: Session, file_scope: Scope, node: tree.Option) -> CheckedOption | None:
-    """Checks an option. The ranges of states without `in` grow until nothing assigned to them is left out."""
+def check_option(session: Session, file_scope: Scope, node: tree.Option, records: Records) -> CheckedOption | None:
+    """Checks an option. The ranges of states without `in` grow until nothing assigned to them is left out.
+
+    `records` are the forms of records that options before this one emit.
+    """
+    if (mptcp := next((kind for kind in _members(node, tree.Kind) if kind.form == "mptcp"), None)) is not None:
+        session.diagnostics.add(target_wording.mptcp_only(mptcp.span, "an MPTCP sub-option"))
+        return None
+    check_visible(node.name, session.diagnostics)
     inferred: dict[str, Interval] = {}
-    outer = session.diagnostics
+    outer, unused, refused = session.diagnostics, len(session.unused), len(session.refused)
     for round_number in range(ROUNDS + 1):
         session.diagnostics = Diagnostics()
+        del session.unused[unused:], session.refused[refused:]
         widen = round_number == ROUNDS
-        checker = _OptionChecker(session, Scope(file_scope), node, Findings(), inferred, widen)
+        findings = Findings(records=dict(records))
+        checker = _OptionChecker(session, Scope(file_scope), node, findings, inferred, widen)
         checked = checker.check()
         grown = {
-            name: interval.join(checker.findings.assigned.get(name, interval))
-            for name, interval in checker.inferable.items()
+            name: interval.join(findings.assigned.get(name, interval)) for name, interval in checker.inferable.items()
         }
         if widen or grown == checker.inferable:
             break
         inferred = grown
-    for diagnostic in session.diagnostics.found:
-        outer.add(diagnostic)
+    outer.extend(session.diagnostics.found)
     session.diagnostics = outer
     return checked
 
@@ -76,28 +86,28 @@ class _OptionChecker:
     inferable: dict[str, Interval] = field(default_factory=dict)
 
     def check(self) -> CheckedOption | None:
-        failed = len(self.session.diagnostics.found)
-        node = self.node
-        for member in node.members:
-            if isinstance(member, tree.Const | tree.Enum | tree.Function | tree.Table):
-                self._told(lambda member=member: declare_value(self.session, self.scope, member))  # type: ignore[misc]
+        node, session = self.node, self.session
+        later = _members(node, tree.Param) + _members(node, tree.State)
+        self.scope.pending.update({each.name.text: each.name.span for each in later})
+        declare_values(session, self.scope, node.members)
         params = self._all(_members(node, tree.Param), self._param)
         states = self._all(_members(node, tree.State), self._state)
+        self._check_visible()
         kind_node, layout_node = self._one(tree.Kind, "kind"), self._one(tree.Layout, "layout")
-        kind = self._told(lambda: check_kind(self.session, self.scope, kind_node, node.name)) if kind_node else None
+        kind = self._told(lambda: check_kind(session, self.scope, kind_node, node.name)) if kind_node else None
         header = kind.header if kind else b"\0\0"
         layout = None
         if layout_node is not None:
-            layout = self._told(lambda: check_layout(self.session, self.scope, layout_node, node.name, header))
+            layout = self._told(lambda: check_layout(session, self.scope, layout_node, node.name, header))
+            check_functions(session, self.scope, layout)
+        handlers = self._all(_members(node, tree.Handler), self._handler)
         if layout is None:
             return None
         sends = self._all(
-            _members(node, tree.Send), lambda send: check_send(self.session, self.findings, self.scope, layout, send)
+            _members(node, tree.Send), lambda send: check_send(session, self.findings, self.scope, layout, send)
         )
         receives = self._all(_members(node, tree.Receive), lambda receive: self._receive(receive, layout))
-        handlers = self._all(_members(node, tree.Handler), self._handler)
-        if not sends and not receives and len(self.session.diagnostics.found) == failed:
-            self.session.diagnostics.add(layout_wording.never_sent(node.name.span, node.name.text))
+        self._warn(sends)
         if kind is None:
             return None
         tables = tuple(table for table, _ in self.scope.symbols.values() if isinstance(table, model.Table))
@@ -107,6 +117,17 @@ class _OptionChecker:
         )  # fmt: skip
         return CheckedOption(option, kind, self.findings.records)
 
+    def _check_visible(self) -> None:
+        for member in self.node.members:
+            if isinstance(member, tree.Param | tree.State | tree.Table):
+                check_visible(member.name, self.session.diagnostics)
+
+    def _warn(self, sends: Sequence[model.Send]) -> None:
+        if not any(isinstance(member, tree.Send | tree.Receive) for member in self.node.members):
+            self.session.diagnostics.add(layout_wording.never_sent(self.node.name.span, self.node.name.text))
+        warn_unreachable(sends, self.session.diagnostics)
+        self.session.unused.extend(unused_names(self.scope))
+
     # ------------------------------------------------------------------------------------------------ parts
 
     def _told(self, check: Callable[[], Checked]) -> Checked | None:
@@ -114,8 +135,7 @@ class _OptionChecker:
         try:
             return check()
         except CompileError as error:
-            for diagnostic in error.diagnostics:
-                self.session.diagnostics.add(diagnostic)
+            self.session.diagnostics.extend(error.diagnostics)
             return None
 
     def _all(self, nodes: list[Part], check: Callable[[Part], Checked]) -> list[Checked]:
@@ -124,8 +144,10 @@ class _OptionChecker:
             checked = self._told(lambda node=node: check(node))  # type: ignore[misc]
             if checked is not None:
                 found.append(checked)
-            elif isinstance(node, tree.Param | tree.State):
-                self.scope.declare(node.name, Broken(), Diagnostics())
+            if isinstance(node, tree.Param | tree.State):
+                self.scope.pending.pop(node.name.text, None)
+                if checked is None:
+                    self.scope.declare(node.name, Broken(), Diagnostics())
         return found
 
     def _one(self, kind: type[Part], what: str) -> Part | None:
@@ -146,11 +168,14 @@ class _OptionChecker:
         if node.connection:
             raise CompileError(target_wording.mptcp_only(node.span, "a `connection state`"))
         kind = declarations.value_type(self.scope, node.type)
+        if isinstance(kind, PrefixesType):
+            raise CompileError(value_wording.type_not_here(node.type.span, str(kind), "the type of a state"))
         declared = declarations.declared_interval(self.session, self.scope, kind, node.within)
         initial: int | bytes = bytes(kind.length) if isinstance(kind, BytesType) else 0
         if node.initial is not None:
-            initial = declarations.initial_value(self.session, self.scope, kind, declared, node.initial, "the state")
-        elif isinstance(kind, PrefixesType) or (isinstance(initial, int) and initial not in declared):
+            what = f"`{node.name.text}`"
+            initial = declarations.initial_value(self.session, self.scope, kind, declared, node.initial, what)
+        elif isinstance(initial, int) and initial not in declared:
             raise CompileError(value_wording.initial_missing(node.name.span, f"state `{node.name.text}`"))
         name, interval = node.name.text, declared
         if isinstance(kind, NumberType) and node.within is None and not self.widen and isinstance(initial, int):
@@ -166,26 +191,21 @@ class _OptionChecker:
     def _receive(self, node: tree.Receive, layout: model.Layout) -> model.Receive:
         place = Place("a `receive` block", layout=layout, reads_fields=True)
         checker = BlockChecker(self.session, self.findings, place)
-        guard = self._guard(checker, node.guard, layout)
-        return model.Receive(node.span, check_role(node.place), guard, checker.block(node.body, self.scope), node.doc)
+        role = check_role(node.place)
+        guard = checker.guarded(node.guard, self.scope)
+        return model.Receive(node.span, role, guard, checker.block(node.body, self.scope), node.doc)
 
     def _handler(self, node: tree.Handler) -> model.Handler:
         event = self.session.event(node.event.span, node.event.text)
         facts = frozenset({model.Fact.RECEIVED}) if event.roles else frozenset()
-        place = Place(f"`on {event.name}`", full_socket=event.full_socket, facts=facts, states=bool(event.roles))
+        place = Place(
+            f"`on {event.name}`", full_socket=event.full_socket, why_not=_LISTENING, facts=facts,
+            states=bool(event.roles),
+        )  # fmt: skip
         role = check_role(node.place)
         if role is not None and role not in event.roles:
             assert node.place is not None
-            raise CompileError(target_wording.wrong_side(node.place.span, role.value, event.name))
+            raise CompileError(target_wording.wrong_side_of_event(node.place.span, role.value, event.name))
         checker = BlockChecker(self.session, self.findings, place)
-        guard = self._guard(checker, node.guard, None)
+        guard = checker.guarded(node.guard, self.scope)
         return model.Handler(node.span, event, role, guard, checker.block(node.body, self.scope), node.doc)
-
-    def _guard(
-        self, checker: BlockChecker, node: tree.Expression | None, layout: model.Layout | None
-    ) -> model.Expression | None:
-        if node is None:
-            return None
-        guard = checker.expressions(self.scope).condition(node)
-        checker.facts = assume(checker.facts, guard, True, layout)
-        return guard

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from optdsl.diagnostics import CompileError, Diagnostics
+from optdsl.diagnostics import CompileError, Diagnostic, Diagnostics
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as wording
 from optdsl.semantics import model
-from optdsl.source import Span
+from optdsl.source import Source, Span
+from optdsl.syntax import tree
 from optdsl.targets import (
     Attribute,
     Direction,
@@ -21,6 +23,11 @@ from optdsl.targets import (
     WrongDirection,
 )
 
+if TYPE_CHECKING:
+    from optdsl.semantics.scope import Broken, Namespace
+
+MPTCP_OBJECTS = ("connection", "subflow")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -29,15 +36,19 @@ class Place:
     name: str
     full_socket: bool = True
     """There is a socket to ask: not while a SYN is answered."""
+    why_not: str = ""
+    """Why there is no full socket, or no state."""
     layout: model.Layout | None = None
     reads_fields: bool = False
     writes_fields: bool = False
     facts: frozenset[model.Fact] = frozenset()
     states: bool = True
     """States of the socket can be read."""
+    constant: bool = False
+    """Nothing that is known only at run time may stand here."""
 
 
-CONSTANT = Place("a constant", full_socket=False, states=False)
+CONSTANT = Place("a constant", full_socket=False, states=False, constant=True)
 
 
 @dataclass(slots=True)
@@ -47,7 +58,15 @@ class Session:
     target: Target
     diagnostics: Diagnostics
     requirements: list[model.Requirement] = field(default_factory=list)
-    modules: dict[str, object] = field(default_factory=dict)
+    modules: dict[str, Namespace | Broken] = field(default_factory=dict)
+    quoted: list[Source] = field(default_factory=list)
+    """Sources that checked expressions point into: the files, and the modules whose functions are inlined."""
+    unused: list[Diagnostic] = field(default_factory=list)
+    """Warnings that are told only where there is no error: after one, names may be used in what was not checked."""
+    refused: list[tree.Function] = field(default_factory=list)
+    """Functions with an error that has been told."""
+    inlined: int = 0
+    """Calls inlined in the statement being checked."""
 
     def require(self, version: KernelVersion, what: str) -> None:
         requirement = model.Requirement(version, what)
@@ -56,6 +75,8 @@ class Session:
 
     def attribute(self, span: Span, path: str, direction: Direction) -> Attribute:
         """An attribute that the target has in a direction. Raises where it does not."""
+        if path.split(".")[0] in MPTCP_OBJECTS:
+            raise CompileError(wording.mptcp_only(span, f"`{path}`"))
         self._check(span, path, direction, "attribute")
         attribute = self.target.attribute(path)
         assert attribute is not None
@@ -73,6 +94,13 @@ class Session:
         self.require(event.since, f"event {name}")
         return event
 
+    def has(self, path: tree.NameExpression) -> bool:
+        """`target has PATH`. Raises for what no target has, because a misspelt name would silently be false."""
+        if isinstance(self.target.why_not(path.text), UnknownName) and path.parts[0] not in MPTCP_OBJECTS:
+            known = [*self.target.attribute_names(), *self.target.event_names()]
+            raise CompileError(name_wording.unknown(path.span, "attribute or event", path.text, known))
+        return self.target.has(path.text)
+
     def _check(self, span: Span, name: str, direction: Direction | None, what: str) -> None:
         match self.target.why_not(name, direction):
             case None:
@@ -80,11 +108,13 @@ class Session:
             case UnknownName():
                 known = self.target.attribute_names() if what == "attribute" else self.target.event_names()
                 raise CompileError(name_wording.unknown(span, what, name, known))
+            case NeedsTarget() if what == "event":
+                raise CompileError(wording.mptcp_only(span, f"event `{name}`"))
             case NeedsTarget():
                 raise CompileError(wording.needs_patches(span, f"`{name}`"))
             case NeedsKernel(since=since, kernel=kernel):
                 raise CompileError(wording.needs_kernel(span, f"`{name}`", str(since), str(kernel)))
             case WrongDirection(direction=Direction.READ):
-                raise CompileError(wording.not_readable(span, name, None))
+                raise CompileError(wording.not_readable(span, name))
             case WrongDirection():
                 raise CompileError(wording.not_writable(span, name))

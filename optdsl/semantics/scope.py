@@ -86,7 +86,9 @@ class Scope:
     symbols: dict[str, tuple[Symbol, Span]] = field(default_factory=dict)
     enumerators: dict[str, list[tuple[EnumType, int]]] = field(default_factory=dict)
     pending: dict[str, Span] = field(default_factory=dict)
-    """Names that a later statement of the block defines."""
+    """Names that a later statement or declaration defines."""
+    used: set[str] = field(default_factory=set)
+    """Names that something has looked up."""
 
     def declare(self, name: tree.Name, symbol: Symbol, diagnostics: Diagnostics) -> None:
         """Adds a name; a word of the language or a second declaration is told and changes nothing."""
@@ -102,10 +104,11 @@ class Scope:
             self.enumerators.setdefault(member, []).append((enum, value))
 
     def find(self, name: str) -> Symbol | None:
-        """The symbol of a name here or further out."""
+        """The symbol of a name here or further out; it counts as used."""
         scope: Scope | None = self
         while scope is not None:
             if (found := scope.symbols.get(name)) is not None:
+                scope.used.add(name)
                 return found[0]
             scope = scope.parent
         return None
@@ -120,17 +123,22 @@ class Scope:
         return None
 
     def find_enumerator(self, name: str) -> list[tuple[EnumType, int]]:
+        """Every enumeration that has a value of that name; the enums count as used."""
+        found: list[tuple[EnumType, int]] = []
         scope: Scope | None = self
         while scope is not None:
-            if found := scope.enumerators.get(name):
-                return found
+            here = scope.enumerators.get(name, [])
+            scope.used.update(enum.name for enum, _ in here)
+            found.extend(here)
             scope = scope.parent
-        return []
+        return found
 
     def resolve(self, path: tree.NameExpression) -> Symbol | None:
         """The symbol of a dotted name: all but the last part are modules. Raises for an unknown member of a module."""
         symbol = self.find(path.parts[0])
         for part in path.parts[1:]:
+            if isinstance(symbol, Broken):
+                return symbol
             if not isinstance(symbol, Namespace):
                 return None
             member = symbol.scope.symbols.get(part)

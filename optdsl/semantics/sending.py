@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from optdsl.diagnostics import CompileError
-from optdsl.diagnostics import layouts as layout_wording
+from collections.abc import Sequence
+
+from optdsl.diagnostics import CompileError, Diagnostics
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as wording
 from optdsl.semantics import model
-from optdsl.semantics.expressions import quantity
-from optdsl.semantics.facts import assume
+from optdsl.semantics.literals import quantity
+from optdsl.semantics.paths import check_paths, largest_size
 from optdsl.semantics.place import Place, Session
 from optdsl.semantics.scope import Scope
-from optdsl.semantics.statements import BlockChecker, Findings, Path
+from optdsl.semantics.statements import BlockChecker, Findings
 from optdsl.semantics.types import NumberType
 from optdsl.semantics.units import Unit
+from optdsl.source import Span
 from optdsl.syntax import tree
 from optdsl.targets import PacketClass, Role
 
@@ -23,6 +25,7 @@ _ONLY_FROM = {
     PacketClass.THIRD_ACK: Role.CLIENT,
     PacketClass.SYNACK: Role.SERVER,
 }
+_NO_SOCKET = "while the kernel answers a SYN there is no full socket yet: only params, constants and the SYN are known"
 LONGEST_INTERVAL = 24 * 3_600_000_000
 MOST_BYTES = 1 << 30
 """Bytes are counted by TCP sequence numbers, which must stay within half of their space."""
@@ -43,44 +46,49 @@ def check_send(session: Session, findings: Findings, scope: Scope, layout: model
     sender = check_role(node.sender)
     packets = _packets(node, sender)
     policy = _policy(node.policy)
-    on_synack = PacketClass.SYNACK in packets
-    facts = {model.Fact.RECEIVED, model.Fact.SYN_COOKIE} if on_synack else {model.Fact.RECEIVED}
-    place = Place(
-        "on a SYN-ACK" if on_synack else "a `send` block", full_socket=not on_synack, layout=layout, writes_fields=True,
-        facts=frozenset(facts), states=not on_synack,
-    )  # fmt: skip
-    checker = BlockChecker(session, findings, place)
-    guard = None
-    if node.guard is not None:
-        guard = checker.expressions(scope).condition(node.guard)
-        checker.facts = assume(checker.facts, guard, True, layout)
+    if policy.form is not model.PolicyForm.EACH and set(packets) == {PacketClass.SYNACK}:
+        session.diagnostics.add(wording.policy_without_effect(node.policy.span))
+    checker = BlockChecker(session, findings, _place(layout, PacketClass.SYNACK in packets))
+    guard = checker.guarded(node.guard, scope)
     body = checker.block(node.body, scope)
     if not checker.failed:
-        _check_paths(node, layout, checker.paths)
-    sizes = {_size(layout, path) + _elements(body, layout) for path in checker.paths} or {layout.largest}
+        check_paths(node, layout, checker.paths)
     optional = frozenset(each.name for each in layout.fields if each.presence is not model.Presence.ALWAYS)
     always = frozenset.intersection(*checker.paths) & optional if checker.paths else frozenset()
     dynamic = any(path & optional != always for path in checker.paths)
-    if guard is not None and isinstance(guard, model.Literal):
-        guard = None if guard.value else guard
-    return model.Send(node.span, sender, packets, policy, guard, body, max(sizes), dynamic, always, node.doc)
+    largest = largest_size(layout, checker.paths, body)
+    return model.Send(
+        node.span, sender, frozenset(packets), policy, guard, body, largest, dynamic, always, node.doc, packets
+    )
 
 
-def _packets(node: tree.Send, sender: Role | None) -> frozenset[PacketClass]:
-    found: set[PacketClass] = set()
+def _place(layout: model.Layout, on_synack: bool) -> Place:
+    facts = {model.Fact.RECEIVED, model.Fact.SYN_COOKIE} if on_synack else {model.Fact.RECEIVED}
+    return Place(
+        "a `send` on SYN-ACKs" if on_synack else "a `send` block", full_socket=not on_synack, why_not=_NO_SOCKET,
+        layout=layout, writes_fields=True, facts=frozenset(facts), states=not on_synack,
+    )  # fmt: skip
+
+
+def _packets(node: tree.Send, sender: Role | None) -> dict[PacketClass, Span]:
+    """The classes of packets, each with the place where it is named."""
+    found: dict[PacketClass, Span] = {}
     for name in node.packets:
         if name.text == "any":
-            found |= {each for each in PacketClass if sender in (None, _ONLY_FROM.get(each, sender))}
+            for packet in PacketClass:
+                if sender in (None, _ONLY_FROM.get(packet, sender)):
+                    found.setdefault(packet, name.span)
             continue
-        packet = _CLASSES.get(name.text)
-        if packet is None:
+        known = _CLASSES.get(name.text)
+        if known is None:
             raise CompileError(name_wording.unknown(name.span, "packet class", name.text, [*_CLASSES, "any"]))
-        only = _ONLY_FROM.get(packet)
-        if only is not None and sender not in (None, only):
-            assert sender is not None
-            raise CompileError(wording.wrong_side(name.span, sender.value, packet.value))
-        found.add(packet)
-    return frozenset(found)
+        only = _ONLY_FROM.get(known)
+        if sender is not None and only not in (None, sender):
+            raise CompileError(wording.wrong_side(name.span, sender.value, known.value))
+        if known in found:
+            raise CompileError(name_wording.duplicate(name.span, name.text, found[known]))
+        found[known] = name.span
+    return found
 
 
 def _policy(node: tree.Policy) -> model.Policy:
@@ -113,66 +121,19 @@ def _every(amount: tree.Quantity) -> model.Policy:
     raise CompileError(wording.policy_amount(amount.span, "every duration, every size, or every N packets"))
 
 
-# ---------------------------------------------------------------------------------------------------- paths
+def warn_unreachable(sends: Sequence[model.Send], diagnostics: Diagnostics) -> None:
+    """Tells of packets on which an earlier `send` always goes before a later one."""
+    for index, send in enumerate(sends):
+        for packet, span in send.written.items():
+            first = next((each for each in sends[:index] if _always_before(each, send, packet)), None)
+            if first is not None:
+                diagnostics.add(wording.unreachable_send(span, packet.value, first.written[packet]))
 
 
-def _check_paths(node: tree.Send, layout: model.Layout, paths: frozenset[Path]) -> None:
-    for path in sorted(paths, key=sorted):
-        missing = [each for each in layout.fields if _must_have(each, layout) and each.name not in path]
-        if missing:
-            names = [each.name for each in missing]
-            raise CompileError(layout_wording.not_assigned(node.body.span, names, missing[0].span))
-        _check_flags(node, layout, path)
-        _check_trailing(node, layout, path)
-
-
-def _must_have(field: model.Field, layout: model.Layout) -> bool:
-    """Fields that are always on the wire and that the compiler does not fill itself."""
-    if field.is_reserved or field.presence is not model.Presence.ALWAYS:
-        return False
-    if field.repeat is not None:
-        return field.repeat.low > 0
-    return not layout.guarded_by(field.name)
-
-
-def _check_flags(node: tree.Send, layout: model.Layout, path: Path) -> None:
-    for flag in sorted({each.flag for each in layout.fields if each.flag}):
-        guarded = layout.guarded_by(flag)
-        given = [each.name for each in guarded if each.name in path]
-        missing = [each.name for each in guarded if each.name not in path]
-        if given and missing:
-            why = f"flag `{flag}` tells that all of its fields follow"
-            raise CompileError(layout_wording.together(node.body.span, given[0], missing[0], why))
-
-
-def _check_trailing(node: tree.Send, layout: model.Layout, path: Path) -> None:
-    absent: str | None = None
-    for each in layout.fields:
-        if each.presence is not model.Presence.LENGTH:
-            continue
-        if each.name not in path:
-            absent = each.name
-        elif absent is not None:
-            why = "only the length tells which fields are there, so they are left out from the last"
-            raise CompileError(layout_wording.together(node.body.span, each.name, absent, why))
-
-
-def _size(layout: model.Layout, path: Path) -> int:
-    """Bytes of the option with the optional fields of a path, without repeated fields."""
-    bits = 0
-    for each in layout.fields:
-        if each.repeat is None and (each.presence is model.Presence.ALWAYS or each.name in path):
-            bits += each.bits
-    return len(layout.header) + bits // 8
-
-
-def _elements(body: model.Block, layout: model.Layout) -> int:
-    """Bytes of repeated fields, at most, over all paths of a body."""
-    most = 0
-    for statement in body:
-        match statement:
-            case model.SetElements(field=field, elements=elements):
-                most = max(most, len(elements) * field.bits // 8)
-            case model.If(yes=yes, no=no):
-                most = max(most, _elements(yes, layout), _elements(no, layout))
-    return most
+def _always_before(earlier: model.Send, later: model.Send, packet: PacketClass) -> bool:
+    return (
+        packet in earlier.packets
+        and earlier.guard is None
+        and (earlier.policy.form is model.PolicyForm.EACH or packet is PacketClass.SYNACK)
+        and earlier.sender in (None, later.sender, _ONLY_FROM.get(packet))
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import names as wording
 from optdsl.semantics import declarations
+from optdsl.semantics.functions import check_functions
 from optdsl.semantics.place import Session
 from optdsl.semantics.scope import Broken, ConstSymbol, EnumSymbol, FunctionSymbol, Namespace, PrefixesSymbol, Scope
 from optdsl.source import Source
@@ -15,9 +16,25 @@ from optdsl.syntax import tree
 Loader = Callable[[str], Source | None]
 """Finds the text of a module by its dotted name; None where there is none. The only way out of the pure core."""
 
+Value = tree.Const | tree.Enum | tree.Table | tree.Function
 
-def declare_value(session: Session, scope: Scope, node: tree.Const | tree.Enum | tree.Table | tree.Function) -> None:
-    """Declares one item. What is wrong with it is told, and its name is broken afterwards."""
+
+def declare_values(session: Session, scope: Scope, nodes: Sequence[object]) -> None:
+    """Declares what is among some items or members: enums and functions first, which may stand behind their use.
+
+    What is wrong with one is told, and its name is broken afterwards.
+    """
+    values = [node for node in nodes if isinstance(node, tree.Const | tree.Table)]
+    for node in nodes:
+        if isinstance(node, tree.Enum | tree.Function):
+            _declare(session, scope, node)
+    scope.pending.update({node.name.text: node.name.span for node in values})
+    for node in values:
+        _declare(session, scope, node)
+        scope.pending.pop(node.name.text, None)
+
+
+def _declare(session: Session, scope: Scope, node: Value) -> None:
     try:
         match node:
             case tree.Const():
@@ -31,14 +48,13 @@ def declare_value(session: Session, scope: Scope, node: tree.Const | tree.Enum |
             case tree.Function():
                 scope.declare(node.name, FunctionSymbol(node, scope), session.diagnostics)
     except CompileError as error:
-        for diagnostic in error.diagnostics:
-            session.diagnostics.add(diagnostic)
+        session.diagnostics.extend(error.diagnostics)
         scope.declare(node.name, Broken(), session.diagnostics)
 
 
 def _const(session: Session, scope: Scope, node: tree.Const) -> ConstSymbol | PrefixesSymbol:
     if isinstance(node.value, tree.Braces):
-        return PrefixesSymbol(declarations.prefix_list(scope, node.value))
+        return PrefixesSymbol(declarations.check_prefixes(scope, node.type, node.value))
     return ConstSymbol(declarations.check_const(session, scope, node))
 
 
@@ -47,42 +63,45 @@ def declare_modules(
 ) -> None:
     """Brings the modules that a file uses into its scope, each under the last part of its name."""
     for use in file.uses:
-        name = use.path.text
+        short = use.path.parts[-1]
         try:
-            namespace = _module(session, use, load, open_modules)
+            module = _module(session, use, load, open_modules)
         except CompileError as error:
-            for diagnostic in error.diagnostics:
-                session.diagnostics.add(diagnostic)
-            scope.symbols[use.path.parts[-1]] = (Broken(), use.span)
-            continue
-        known = scope.symbols.get(use.path.parts[-1])
-        if known is not None and known[0] != namespace:
-            session.diagnostics.add(wording.duplicate(use.span, name, known[1]))
-        scope.symbols[use.path.parts[-1]] = (namespace, use.span)
+            session.diagnostics.extend(error.diagnostics)
+            module = Broken()
+        known = scope.symbols.get(short)
+        if known is not None and known[0] is not module and not isinstance(module, Broken):
+            session.diagnostics.add(wording.duplicate(use.span, short, known[1]))
+        scope.symbols[short] = (module, use.path.span)
 
 
-def _module(session: Session, use: tree.Use, load: Loader, open_modules: tuple[str, ...]) -> Namespace:
+def _module(session: Session, use: tree.Use, load: Loader, open_modules: tuple[str, ...]) -> Namespace | Broken:
     name = use.path.text
     if name in open_modules:
-        raise CompileError(wording.import_cycle(use.span, (*open_modules, name)))
+        raise CompileError(wording.import_cycle(use.path.span, (*open_modules[open_modules.index(name) :], name)))
     known = session.modules.get(name)
-    if isinstance(known, Namespace):
+    if known is not None:
         return known
     source = load(name)
     if source is None:
         from optdsl.resources import module_names
 
-        raise CompileError(wording.unknown_module(use.span, name, [f"std.{each}" for each in module_names()]))
+        raise CompileError(wording.unknown_module(use.path.span, name, [f"std.{each}" for each in module_names()]))
     from optdsl.syntax.parser import parse
 
-    file = parse(source)
+    try:
+        file = parse(source)
+    except CompileError:
+        session.modules[name] = Broken()
+        raise
     scope = Scope()
     declare_modules(session, scope, file, load, (*open_modules, name))
     for item in file.items:
         if isinstance(item, tree.Option | tree.PathManager):
-            session.diagnostics.add(wording.module_items(item.name.span, "an option"))
-        else:
-            declare_value(session, scope, item)
+            what = "an option" if isinstance(item, tree.Option) else "a path manager"
+            session.diagnostics.add(wording.module_items(item.name.span, what))
+    declare_values(session, scope, file.items)
+    check_functions(session, scope)
     namespace = Namespace(scope)
     session.modules[name] = namespace
     return namespace

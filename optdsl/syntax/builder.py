@@ -16,6 +16,9 @@ from optdsl.syntax import tree
 
 Node = TypeVar("Node")
 
+LONGEST_NUMBER = 100
+"""Characters of a number: more than 64 bits need in any notation."""
+
 
 def only(kind: type[Node], children: Sequence[Any]) -> Node | None:
     """The child of a kind, where a rule has an optional part."""
@@ -59,6 +62,8 @@ class ExpressionBuilder(Transformer[Token, Any]):
     def integer(self, meta: Any, children: list[Any]) -> tree.Integer:
         digits = str(children[0]).replace("_", "")
         span = self._span(meta)
+        if len(digits) > LONGEST_NUMBER:
+            raise CompileError(wording.bad_number(span))
         try:
             return tree.Integer(span, int(digits, 0) if digits[:2].lower() in ("0x", "0b") else int(digits))
         except ValueError:
@@ -66,6 +71,8 @@ class ExpressionBuilder(Transformer[Token, Any]):
 
     def quantity(self, meta: Any, children: list[Any]) -> tree.Quantity:
         text = str(children[0])
+        if len(text) > LONGEST_NUMBER:
+            raise CompileError(wording.bad_number(self._span(meta)))
         digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%")
         return tree.Quantity(self._span(meta), digits.replace("_", ""), text[len(digits) :])
 
@@ -120,8 +127,7 @@ class ExpressionBuilder(Transformer[Token, Any]):
     def call(self, meta: Any, children: list[Any]) -> tree.Call:
         function, *arguments = children
         if not isinstance(function, tree.NameExpression):
-            after = Span(self.source, function.span.end, function.span.end + 1)
-            raise CompileError(wording.unexpected(after, "call", ("a function's name before it",)))
+            raise CompileError(wording.not_a_function(function.span))
         return tree.Call(self._span(meta), dotted(function), tuple(arguments))
 
     def parenthesised(self, _: Any, children: list[Any]) -> Any:

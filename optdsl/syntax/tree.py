@@ -94,7 +94,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`clamp(x, 1ms, 200ms)`."""
+    """`clamp(x, 1ms, 200ms)`, `rates.rate_of(x, 1s)`: the function's name may have dots."""
 
     span: Span
     function: Name
@@ -298,7 +298,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class TypeNode:
-    """`u8`, `u8 of 10ms`, `u1 { seconds, minutes }`, `bytes[8]`, `u24[1..=3]`."""
+    """`u8`, `u8 of 10ms`, `u1 { seconds, minutes }`, `bytes[8]`, `u24[1..=3]`; the name of an enum may have dots."""
 
     span: Span
     name: Name
@@ -333,7 +333,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`kind 28`, `kind experimental 0x4441`, `kind 254 exid 0xEB9F`, `kind mptcp 11`."""
+    """`kind 28`, `kind experimental 0x4441`, `kind 254 exid 0xEB9F`, `kind mptcp 11`, `kind kinds.user_timeout`."""
 
     span: Span
     form: str  # "number", "exid" or "mptcp"

@@ -1,13 +1,14 @@
 """One TCP connection between the hosts of a lab, in steps: what one side sends, the other has when a step returns.
 
-    with conversation(peers, ipv6=True) as talk:
-        talk.ask(100)
-        talk.answer(5000)
+with conversation(peers, ipv6=True) as talk:
+    talk.ask(100)
+    talk.answer(5000)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -77,6 +78,15 @@ def conversation(
         client.close(reset=True)
         server.close()
         listener.close()
+
+
+def wait_until(holds: Callable[[], bool], *, timeout: float = 5.0) -> None:
+    """Returns when something holds that takes a moment. Raises LabError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        if time.monotonic() > deadline:
+            raise LabError(f"nothing has happened for {timeout} seconds")
+        time.sleep(0.01)
 
 
 def _move(sender: RemoteSocket, receiver: RemoteSocket, count: int) -> None:

@@ -16,6 +16,8 @@ from optdsl.kernel.clang import compile_bpf
 from optdsl.source import Source
 
 BACKENDS = ("llvm", "c")
+TOO_MANY = "OPT0504"
+"""Not all options fit on a packet that reports loss."""
 
 
 def load_module(name: str) -> Source | None:
@@ -30,12 +32,12 @@ def compile_sample(name: str, backend: str, folder: Path) -> Path:
 
 
 def compile_samples(names: Sequence[str], backend: str, folder: Path) -> Path:
-    """One object of one or several samples, made by a back end. No sample may cause a warning."""
+    """One object of one or several samples, made by a back end. One sample causes no warning, several the expected."""
     sources = [_source(name) for name in names]
     diagnostics = Diagnostics()
     options = Options("_".join(names)[:15])
     program = lower_program(analyse(sources, options, load_module, diagnostics))
-    assert not diagnostics.found
+    assert {each.code for each in diagnostics.found} <= ({TOO_MANY} if len(names) > 1 else set())
     if backend == "llvm":
         output = folder / f"{program.name}.bpf.o"
         output.write_bytes(emit_object(program))

@@ -15,11 +15,13 @@ from optdsl.lab.pcap import Packet
 from optdsl.lab.sockets import snapshot
 from samples.conftest import Peers
 from samples.conversation import Conversation, conversation
+from samples.counting import nonzero
 from samples.obstacles import PURE_ACK, dropping
 from samples.wire import first_of, is_data, until_acked
 
 pytestmark = pytest.mark.kernel
 
+OPTION: Final = "congestion_control"
 KIND, EXID = 253, 0x4343
 RENO, CUBIC, BBR, DCTCP, NOBODY = 1, 2, 3, 5, 200
 """As `std.congestion` numbers them; no algorithm has the last number."""
@@ -36,11 +38,6 @@ def available(peers: Peers) -> frozenset[str]:
 def asked(packet: Packet) -> bytes | None:
     """The algorithm that a packet asks for."""
     return packet.option(KIND, EXID)
-
-
-def nonzero(counters: dict[str, int]) -> dict[str, int]:
-    """The counters that have counted anything."""
-    return {name: count for name, count in counters.items() if count}
 
 
 @contextmanager
@@ -74,8 +71,8 @@ def test_on_the_wire(peers: Peers, compiled: Callable[..., Path], backend: str, 
         assert [yes for _, yes in expected][:3] == [False, True, True]  # the SYN, the third ACK, the first request
         assert {packet.option(KIND) for packet in talk.from_server(seen)} == {None}
         sent = sum(yes for _, yes in expected)
-        assert nonzero(client.counters()["congestion_control"]) == {"sent": sent}
-        assert nonzero(server.counters()["congestion_control"]) == {"received": sent}
+        assert nonzero(client, OPTION) == {"sent": sent}
+        assert nonzero(server, OPTION) == {"received": sent}
 
 
 def test_the_server_uses_what_the_client_asks_for(
@@ -87,7 +84,7 @@ def test_the_server_uses_what_the_client_asks_for(
             if name not in available:
                 continue
             if number is not None:
-                client.set_param("congestion_control.wanted", number)
+                client.set_param(f"{OPTION}.wanted", number)
             with usual_conversation(peers, ipv6=ipv6) as talk:
                 assert in_use(talk) == ("reno", name)  # before any data
                 talk.ask(100)
@@ -113,13 +110,13 @@ def test_what_the_server_does_not_know_changes_nothing(
         pytest.skip("this kernel has DCTCP")
     object_file = compiled(backend, "cc")
     with attached(object_file, peers.lab.client) as client, attached(object_file, peers.lab.server) as server:
-        client.set_param("congestion_control.wanted", number)
+        client.set_param(f"{OPTION}.wanted", number)
         with usual_conversation(peers, ipv6=ipv6) as talk:
             talk.ask(100)
             assert in_use(talk) == ("reno", "reno")
-            sent = client.counters()["congestion_control"]["sent"]
+            sent = client.counters()[OPTION]["sent"]
         assert sent == 2
-        assert nonzero(server.counters()["congestion_control"]) == {"received": sent, reason: sent}
+        assert nonzero(server, OPTION) == {"received": sent, reason: sent}
 
 
 def test_the_third_ack_is_lost(
@@ -131,7 +128,7 @@ def test_the_third_ack_is_lost(
         attached(object_file, lab.server) as server,
         capture(lab.client, tmp_path / "x.pcap") as seen,
     ):
-        client.set_param("congestion_control.wanted", CUBIC)
+        client.set_param(f"{OPTION}.wanted", CUBIC)
         listener = peers.server.listen(ipv6=ipv6, options=USUAL)
         with dropping(lab.server, f"tcp dport {listener.port} {PURE_ACK}"):
             connection = peers.client.connect(lab.server.address(ipv6=ipv6), listener.port)
@@ -146,8 +143,8 @@ def test_the_third_ack_is_lost(
             (0, b"\x02"),
             (100, b"\x02"),
         ]
-        assert client.counters()["congestion_control"]["sent"] == 2
-        assert nonzero(server.counters()["congestion_control"]) == {"received": 1}
+        assert client.counters()[OPTION]["sent"] == 2
+        assert nonzero(server, OPTION) == {"received": 1}
         connection.close(reset=True)
         accepted.close()
         listener.close()
