@@ -3,7 +3,7 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 # Debian packages: the compiler itself needs none of them, the demo and the kernel tests do.
-DEBIAN := bpftool clang curl iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm nftables tcpdump tshark
+DEBIAN := bpftool clang curl iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm nftables procps tcpdump tshark
 
 .PHONY: demo test setup system check unit wheel golden clean
 
