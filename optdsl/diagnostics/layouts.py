@@ -70,7 +70,7 @@ def assigned_twice(span: Span, name: str) -> Diagnostic:
 
 def flag_assigned(span: Span, name: str, fields: list[str]) -> Diagnostic:
     return Diagnostic("OPT0512", f"`{name}` is set by the compiler", span,
-                      f"it tells whether {' and '.join(fields)} follows")  # fmt: skip
+                      f"it tells whether {' and '.join(fields)} follow{'s' if len(fields) == 1 else ''}")  # fmt: skip
 
 
 def together(span: Span, given: str, missing: str, why: str) -> Diagnostic:

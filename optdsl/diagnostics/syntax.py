@@ -14,6 +14,11 @@ def unexpected(span: Span, found: str, expected: Sequence[str]) -> Diagnostic:
     return Diagnostic("OPT0101", f"unexpected {found}", span, label)
 
 
+def misplaced_doc(span: Span) -> Diagnostic:
+    """A documentation comment that nothing follows which it could document."""
+    return Diagnostic("OPT0101", "unexpected `///` comment", span, "nothing is declared behind it; write `//`")
+
+
 def unexpected_end(span: Span, expected: Sequence[str], opened: Span | None) -> Diagnostic:
     """The text ends inside a construct."""
     from optdsl.diagnostics.model import Label

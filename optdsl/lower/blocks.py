@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from optdsl.ir import ops
@@ -18,13 +19,16 @@ from optdsl.source import Span
 
 @dataclass(slots=True)
 class BlockLowering:
-    """Lowers the statements of one function. `chosen` are the locals that take the fields of a `send` block."""
+    """Lowers the statements of one function. `chosen` are the values of the fields of a `send` block.
+
+    Where paths differ in them, they are locals that were there before the block.
+    """
 
     expressions: ExpressionLowering
-    chosen: dict[model.Field, list[str]] = field(default_factory=dict)
-    """By field: the locals of its words; of a repeated one: one for each element, and last the count."""
-    given: dict[model.Field, str] = field(default_factory=dict)
-    """By optional field: the local that says whether it has a value."""
+    chosen: dict[model.Field, list[ops.Value]] = field(default_factory=dict)
+    """By field: its words; of a repeated one: its elements, and last their number."""
+    given: dict[model.Field, ops.Local] = field(default_factory=dict)
+    """By the first of optional fields that come together: the local that says whether they have values."""
 
     @property
     def builder(self) -> FunctionBuilder:
@@ -89,33 +93,42 @@ class BlockLowering:
         """A value; of a table lookup, the entry, or the handler is left with the reason."""
         if not isinstance(node, model.Lookup):
             return self.expressions.words(node)
-        key = self.expressions.value(node.key)
+        key = self._kept(span, "key", self.expressions.value(node.key))
         return TableLookup(
             self.builder, self.memory, node.table, span, lambda: self.reject(span, otherwise or "missing")
         ).find(key)
 
     def _kept(self, span: Span, name: str, word: ops.Value) -> ops.Value:
-        """A word that nothing changes any more: in a local of its own, if it is none."""
+        """A word that nothing changes any more: a constant, or a local, made for it if it is neither."""
         return word if isinstance(word, ops.Local | ops.Const) else self.builder.let(span, name, word)
 
     # ------------------------------------------------------------------------------------------------ fields
 
     def _give(self, span: Span, target: model.Field, words: Words) -> None:
-        """Gives a field its value: in locals made here, or in those made before because paths differ."""
+        """Gives a field its value."""
         if target not in self.chosen:
-            self.chosen[target] = [self.builder.let(span, target.name, word).name for word in words]
+            self.chosen[target] = [self._kept(span, target.name, word) for word in words]
             return
-        for name, word in zip(self.chosen[target], words, strict=True):
-            self.builder.emit(ops.Assign(span, name, word))
+        self._assign(span, self.chosen[target], words)
         if target in self.given:
-            self.builder.emit(ops.Assign(span, self.given[target], const(span, 1)))
+            self._assign(span, [self.given[target]], (const(span, 1),))
 
     def _give_elements(self, node: model.SetElements) -> None:
-        *names, count = self.chosen[node.field]
-        for name, element in zip(names, node.elements, strict=False):
-            (word,) = self.expressions.words(element)
-            self.builder.emit(ops.Assign(node.span, name, word))
-        self.builder.emit(ops.Assign(node.span, count, const(node.span, len(node.elements))))
+        span, target = node.span, node.field
+        words = tuple(self.expressions.value(element) for element in node.elements)
+        count = const(span, len(words))
+        if target not in self.chosen:
+            kept = [self._kept(span, f"{target.name}_{index}", word) for index, word in enumerate(words)]
+            self.chosen[target] = [*kept, count]
+            return
+        *elements, number = self.chosen[target]
+        self._assign(span, elements[: len(words)], words)
+        self._assign(span, [number], (count,))
+
+    def _assign(self, span: Span, places: Sequence[ops.Value], words: Words) -> None:
+        for place, word in zip(places, words, strict=True):
+            assert isinstance(place, ops.Local)
+            self.builder.emit(ops.Assign(span, place.name, word))
 
     # ----------------------------------------------------------------------------------------------- records
 
@@ -130,8 +143,8 @@ class BlockLowering:
         builder.emit(ops.ReserveRecord(span, pointer, EVENTS, form.struct))
         root = ops.PointerRoot(pointer)
         with builder.block() as there:
-            builder.emit(ops.Store(span, ops.Place(root, (form.time,)), ops.Local(span, now)))
-            builder.emit(ops.Store(span, ops.Place(root, (form.record,)), const(span, form.number)))
+            builder.emit(ops.Store(span, ops.Place(root, ("time",)), ops.Local(span, now)))
+            builder.emit(ops.Store(span, ops.Place(root, ("record",)), const(span, form.number)))
             for (name, kind), value_words in zip(node.record.members, words, strict=True):
                 store(builder, span, ops.Place(root, (name,)), kind, value_words)
             for padding in form.padding:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from optdsl.ir import ops
 from optdsl.ir.program import Function
 from optdsl.lower.names import numbered
+from optdsl.lower.walk import names_used
 from optdsl.source import Span
 
 Words = tuple[ops.Value, ...]
@@ -71,14 +72,14 @@ class FunctionBuilder:
 
     @contextmanager
     def when(self, span: Span, condition: ops.Condition) -> Iterator[None]:
-        """An `If` around what is emitted inside; nothing at all where that is nothing."""
+        """An `If` around what is emitted inside; nothing at all where that is nothing, or can never be."""
         if isinstance(condition, ops.Always) and condition.holds:
             yield
             return
         with self.block() as statements:
             yield
-        if statements:
-            self.emit(ops.If(span, condition, tuple(statements)))
+        if not isinstance(condition, ops.Always):
+            self.branch(span, condition, statements)
 
     def branch(
         self, span: Span, condition: ops.Condition, yes: list[ops.Statement], no: list[ops.Statement] | None = None
@@ -100,9 +101,11 @@ class FunctionBuilder:
         return words
 
     def finish(self, *, inline: bool) -> Function:
-        """The function. Called once, outside of all blocks."""
+        """The function, without the parameters that nothing uses. Called once, outside of all blocks."""
         (body,) = self._blocks
-        return Function(self.span, self.name, self.doc, self.parameters, self.returns, inline, tuple(body))
+        used = names_used(tuple(body))
+        parameters = tuple(parameter for parameter in self.parameters if parameter.name in used)
+        return Function(self.span, self.name, self.doc, parameters, self.returns, inline, tuple(body))
 
 
 # ---------------------------------------------------------------------------------------- short constructors

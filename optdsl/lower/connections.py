@@ -28,8 +28,9 @@ def _add_connect(dispatch: Dispatch) -> None:
     """The client, before its SYN."""
     builder = dispatch.begin("on_connect", "A client is about to send its SYN.")
     if Role.CLIENT in dispatch.memory.roles:
-        _begin(dispatch, builder, Role.CLIENT)
-        dispatch.handle(builder, "connect", SockOp.TCP_CONNECT_CB)
+        with dispatch.storage(builder, create=True):
+            _begin(dispatch, builder, Role.CLIENT)
+            dispatch.handle(builder, "connect", SockOp.TCP_CONNECT_CB)
     dispatch.end(builder, SockOp.TCP_CONNECT_CB)
 
 
@@ -49,14 +50,11 @@ def _add_active(dispatch: Dispatch) -> None:
     """The client: what the SYN-ACK carried, then the handlers."""
     span, memory = dispatch.span, dispatch.memory
     builder = dispatch.begin("on_active_established", "The SYN-ACK has come: the client is connected.")
-    with builder.block() as work:
+    with dispatch.storage(builder):
         if memory.names_third_ack:
             builder.emit(mark_third_ack(span, const(span, 1)))
         _receive_all(dispatch, builder, Role.CLIENT)
         dispatch.handle(builder, "established", SockOp.ACTIVE_ESTABLISHED_CB)
-    if work:
-        dispatch.storage(builder)
-        builder.emit_all(work)
     dispatch.end(builder, SockOp.ACTIVE_ESTABLISHED_CB)
 
 
@@ -65,15 +63,16 @@ def _add_passive(dispatch: Dispatch) -> None:
     span = dispatch.span
     builder = dispatch.begin("on_passive_established", "The third ACK, or with Fast Open the SYN, has come.")
     if Role.SERVER in dispatch.memory.roles:
-        _begin(dispatch, builder, Role.SERVER)
-        # With Fast Open the packet at hand is the SYN itself, and is read once.
-        is_syn = has_flags(span, ops.Context(span, "skb_tcp_flags"), TcpFlag.SYN)
-        with builder.when(span, ops.Not(span, is_syn)):
-            for part in dispatch.parts:
-                if reads_syn(part.option):
-                    dispatch.receive(builder, part, from_syn=True)
-        _receive_all(dispatch, builder, Role.SERVER)
-        dispatch.handle(builder, "established", SockOp.PASSIVE_ESTABLISHED_CB)
+        with dispatch.storage(builder, create=True):
+            _begin(dispatch, builder, Role.SERVER)
+            # With Fast Open the packet at hand is the SYN itself, and is read once.
+            is_syn = has_flags(span, ops.Context(span, "skb_tcp_flags"), TcpFlag.SYN)
+            with builder.when(span, ops.Not(span, is_syn)):
+                for part in dispatch.parts:
+                    if reads_syn(part.option):
+                        dispatch.receive(builder, part, from_syn=True)
+            _receive_all(dispatch, builder, Role.SERVER)
+            dispatch.handle(builder, "established", SockOp.PASSIVE_ESTABLISHED_CB)
     dispatch.end(builder, SockOp.PASSIVE_ESTABLISHED_CB)
 
 
@@ -87,9 +86,8 @@ def _receive_all(dispatch: Dispatch, builder: FunctionBuilder, role: Role) -> No
 
 
 def _begin(dispatch: Dispatch, builder: FunctionBuilder, role: Role) -> None:
-    """Storage as for a new connection (a socket may connect again), and the callbacks that it needs."""
+    """Storage reset as for a new connection (a socket may connect again), and the callbacks that it needs."""
     span, memory = dispatch.span, dispatch.memory
-    dispatch.storage(builder, create=True)
     if memory.tells_roles:
         builder.emit(set_role(span, role))
     if memory.names_third_ack:

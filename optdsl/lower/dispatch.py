@@ -14,6 +14,8 @@ another ABI for the same hooks would be other files like these.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from optdsl.ir import ops
@@ -24,6 +26,7 @@ from optdsl.lower.names import SOCKETS
 from optdsl.lower.parts import Part
 from optdsl.lower.roles import has_role
 from optdsl.lower.uses import receiving_roles
+from optdsl.lower.walk import names_used
 from optdsl.source import Span
 from optdsl.targets.event import ArgumentIs
 from optdsl.targets.sockops import SockOp
@@ -56,11 +59,26 @@ class Dispatch:
         value = (int(operation), f"BPF_SOCK_OPS_{operation.name}")
         self.cases.append(ops.Case((value,), (ops.Call(self.span, function.name),)))
 
-    def storage(self, builder: FunctionBuilder, *, create: bool = False) -> None:
-        """The socket's storage in local `socket`, where any is kept; leaves without it."""
-        if self.memory.keeps_sockets:
+    @contextmanager
+    def storage(self, builder: FunctionBuilder, *, create: bool = False) -> Iterator[None]:
+        """Around what needs the socket's storage, in local `socket`; the function leaves where there is none.
+
+        Where nothing inside uses it, it is not asked for, unless it is to be created.
+        """
+        with builder.block() as work:
+            yield
+        if self.memory.keeps_sockets and (create or "socket" in names_used(tuple(work))):
             builder.emit(ops.GetStorage(self.span, "socket", SOCKETS, create))
             builder.emit(ops.If(self.span, ops.IsNull(self.span, "socket"), (ops.Return(self.span),)))
+        builder.emit_all(work)
+
+    def arguments(
+        self, function: Function, numbers: Mapping[str, ops.Value] | None = None
+    ) -> tuple[ops.Value | ops.AddressOf, ...]:
+        """What a function of an option is called with: the socket's storage, and numbers by `Memory.numbers`."""
+        known = {self.memory.numbers[name]: value for name, value in (numbers or {}).items()}
+        socket = ops.AddressOf(ops.Place(ops.PointerRoot("socket")))
+        return tuple(socket if each.points_to is not None else known[each.name] for each in function.parameters)
 
     def handle(self, builder: FunctionBuilder, event: str, operation: SockOp) -> None:
         """The handlers of an event that an operation raises; the role is known where the operation tells it."""
@@ -71,30 +89,27 @@ class Dispatch:
                     continue
                 if trigger.role is not None and handler.role not in (None, trigger.role):
                     continue
-                arguments = self.memory.socket_arguments if handler.event.roles else ()
-                builder.emit(ops.Call(handler.span, function.name, arguments))
+                builder.emit(ops.Call(handler.span, function.name, self.arguments(function)))
 
     def receive(self, builder: FunctionBuilder, part: Part, *, from_syn: bool = False) -> None:
         """Receives one option, from the packet at hand or from the SYN that was kept."""
         assert part.receive is not None
         span = part.option.span
-        arguments: tuple[ops.Value | ops.AddressOf, ...] = self.memory.socket_arguments
-        if len(part.receive.parameters) > len(arguments):
-            arguments = (*arguments, const(span, int(from_syn)))
+        arguments = self.arguments(part.receive, {"from_syn": const(span, int(from_syn))})
         builder.emit(ops.Call(span, part.receive.name, arguments))
 
 
 def add_parsing(dispatch: Dispatch) -> None:
     """PARSE_HDR_OPT: every option of ours that this packet carries."""
     builder = dispatch.begin("on_parse", "A packet with options that the kernel does not know has come.")
-    parts = [part for part in dispatch.parts if part.receive is not None]
-    if parts:
-        dispatch.storage(builder)
-    for part in parts:
-        span, roles = part.option.span, receiving_roles(part.option)
-        only = next(iter(roles)) if len(roles) == 1 else None
-        with builder.when(span, has_role(dispatch.memory, span, only) or ops.Always(span, True)):
-            dispatch.receive(builder, part)
+    with dispatch.storage(builder):
+        for part in dispatch.parts:
+            if part.receive is None:
+                continue
+            span, roles = part.option.span, receiving_roles(part.option)
+            only = next(iter(roles)) if len(roles) == 1 else None
+            with builder.when(span, has_role(dispatch.memory, span, only) or ops.Always(span, True)):
+                dispatch.receive(builder, part)
     dispatch.end(builder, SockOp.PARSE_HDR_OPT_CB)
 
 
@@ -106,8 +121,7 @@ def add_events(dispatch: Dispatch) -> None:
             continue
         (trigger,) = event.triggers
         builder = dispatch.begin(f"on_{name}", event.doc)
-        with builder.when(dispatch.span, _raises(dispatch.span, trigger.condition)):
-            dispatch.storage(builder)
+        with builder.when(dispatch.span, _raises(dispatch.span, trigger.condition)), dispatch.storage(builder):
             dispatch.handle(builder, name, trigger.op)
         dispatch.end(builder, trigger.op)
 

@@ -6,6 +6,7 @@ shifted together only to be taken apart again. Behind an optional field the offs
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from optdsl.ir import ops
@@ -24,10 +25,10 @@ class Encoder:
     layout: model.Layout
     place: ops.Place
     span: Span
-    values: dict[model.Field, list[str]]
-    """By field: the locals of its words; of a repeated one: of each element, and last of the count."""
-    given: dict[model.Field, str]
-    """By optional field that not every path writes: the local that says whether this one does."""
+    values: Mapping[model.Field, Sequence[ops.Value]]
+    """By field: its words; of a repeated one: its elements, and last their number."""
+    given: Mapping[model.Field, ops.Local]
+    """By the first of optional fields that come together, but not on every path: whether they do on this one."""
     always: frozenset[str]
     """The optional fields that every path writes."""
     offset: int = 0
@@ -75,7 +76,7 @@ class Encoder:
     def _put(self, each: model.Field) -> None:
         if each.is_wide:
             sizes = [min(64, each.bits - start) for start in range(0, each.bits, 64)]
-            self._pending += zip(sizes, (ops.Local(self.span, name) for name in self.values[each]), strict=True)
+            self._pending += zip(sizes, self.values[each], strict=True)
         else:
             self._pending.append((each.bits, self._value(each)))
         if sum(bits for bits, _ in self._pending) % 8 == 0:
@@ -87,11 +88,10 @@ class Encoder:
             return const(self.span, each.fixed or 0)
         guarded = self.layout.guarded_by(each.name)
         if not guarded:
-            return ops.Local(self.span, self.values[each][0])
+            return self.values[each][0]
         if guarded[0].name in self.always:
             return const(self.span, 1)
-        given = self.given.get(guarded[0])
-        return const(self.span, 0) if given is None else ops.Local(self.span, given)
+        return self.given.get(guarded[0], const(self.span, 0))
 
     def _flush(self) -> None:
         """Stores what is pending, a whole number of bytes, in pieces of at most 8 bytes."""
@@ -136,22 +136,26 @@ class Encoder:
             self.builder.emit(ops.Assign(self.span, self.end.name, self._here()))
 
     def _repeated(self, each: model.Field) -> None:
-        *names, count = self.values[each]
-        number, size = ops.Local(self.span, count), each.bits // 8
-        for index, name in enumerate(names):
+        *elements, number = self.values[each]
+        size = each.bits // 8
+        if isinstance(number, ops.Const):
+            for element in elements:
+                self._store(self._here(), size, element)
+                self.offset += size
+            return
+        for index, element in enumerate(elements):
             with self.builder.when(self.span, compare(self.span, ops.Comparison.GT, number, index)):
-                self._store(self._at(self.offset + index * size), size, ops.Local(self.span, name))
-        elements = binary(self.span, ops.BinaryOperator.MUL, number, size)
-        self.end = self.builder.let(self.span, "end", binary(self.span, ops.BinaryOperator.ADD, elements, self._here()))
+                self._store(self._at(self.offset + index * size), size, element)
+        length = binary(self.span, ops.BinaryOperator.MUL, number, size) if size > 1 else number
+        self.end = self.builder.let(self.span, "end", binary(self.span, ops.BinaryOperator.ADD, length, self._here()))
 
     def _is_given(self, each: model.Field) -> ops.Condition:
-        return differs(self.span, ops.Local(self.span, self.given[each]), 0)
+        return differs(self.span, self.given[each], 0)
 
     def _words(self, each: model.Field) -> None:
         """Stores a field of whole bytes here."""
-        for index, name in enumerate(self.values[each]):
-            size = word_size(each.bits // 8, index)
-            self._store(self._at(self.offset + 8 * index), size, ops.Local(self.span, name))
+        for index, word in enumerate(self.values[each]):
+            self._store(self._at(self.offset + 8 * index), word_size(each.bits // 8, index), word)
 
     # --------------------------------------------------------------------------------------------- offsets
 

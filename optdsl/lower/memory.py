@@ -54,8 +54,8 @@ class Memory:
     """By table: the array of its constant entries."""
     entry: str = field(init=False)
     """The name of the program itself."""
-    kept: dict[model.Option, str] = field(default_factory=dict)
-    """By option: the member of the socket's storage that is its own."""
+    numbers: dict[str, str] = field(init=False)
+    """What the parameters `flags`, `payload`, `from_syn` and `wire` are called, so as to hide nothing."""
     records: dict[str, RecordForm] = field(default_factory=dict)
     """By name: the forms of `emit`."""
     roles: frozenset[Role] = field(init=False)
@@ -74,11 +74,10 @@ class Memory:
         taken = self.program.name in self.names.given
         self.entry = self.names.give(f"{self.program.name}_ops" if taken else self.program.name)
         self.roles = frozenset(role for role in Role if any(is_active(option, role) for option in options))
+        self.numbers = {name: numbered(name, self.names.given) for name in ("flags", "payload", "from_syn", "wire")}
         self.records = record_forms(self.program.records)
         self.globals = [self._params(option) for option in options if option.params]
         self.counters = {option.name: _first_counters(option) for option in options}
-        members = Names({"role", "third_ack", "payload"})
-        self.kept = {option: members.give(option.name) for option in options}
         self.socket = self._of_socket()
 
     # ------------------------------------------------------------------------------------------- questions
@@ -101,32 +100,24 @@ class Memory:
     @property
     def asks_payload(self) -> bool:
         """Whether writing must know if the packet carries data."""
-        return any(_until_acked(send) for option in self.program.options for send in option.sends)
+        until_acked = model.PolicyForm.UNTIL_ACKED
+        return any(send.policy.form is until_acked for option in self.program.options for send in option.sends)
 
     def keeps(self, option: model.Option, name: str) -> bool:
         """Whether a member is kept for each socket for an option."""
-        kept = next((member.type for member in self.socket.members if member.name == self.kept[option]), None)
+        kept = next((member.type for member in self.socket.members if member.name == option.name), None)
         return isinstance(kept, Struct) and any(member.name == name for member in kept.members)
 
     def place(self, option: model.Option, *path: str) -> ops.Place:
         """Where something is kept for each socket for an option."""
-        return ops.Place(ops.PointerRoot("socket"), (self.kept[option], *path))
+        return ops.Place(ops.PointerRoot("socket"), (option.name, *path))
 
     # ------------------------------------------------------------------------------------ parts of functions
 
-    def parameter(self, name: str) -> ops.Parameter:
-        """A number parameter whose name hides nothing."""
-        return ops.Parameter(numbered(name, self.names.given))
-
     @property
     def socket_parameters(self) -> tuple[ops.Parameter, ...]:
-        """The parameter of functions that need the socket's storage, where there is any."""
+        """The parameter of functions that may need the socket's storage, where there is any."""
         return (ops.Parameter("socket", self.socket),) if self.keeps_sockets else ()
-
-    @property
-    def socket_arguments(self) -> tuple[ops.AddressOf, ...]:
-        """What is passed for `socket_parameters`."""
-        return (ops.AddressOf(ops.Place(ops.PointerRoot("socket"))),) if self.keeps_sockets else ()
 
     def count(self, option: model.Option, name: str) -> tuple[str, str]:
         """The path of a counter, which exists from its first use on."""
@@ -154,7 +145,7 @@ class Memory:
         for option in self.program.options:
             struct = self._of_option(option)
             if struct.members:
-                members.append(Member(self.kept[option], struct))
+                members.append(Member(option.name, struct))
         return Struct("socket", tuple(members), "What is kept for each socket.")
 
     def _of_option(self, option: model.Option) -> Struct:
@@ -216,10 +207,6 @@ class Memory:
 
 def _first_counters(option: model.Option) -> list[str]:
     return ["sent"] * bool(option.sends) + ["received"] * is_received(option)
-
-
-def _until_acked(send: model.Send) -> bool:
-    return send.policy.form is model.PolicyForm.UNTIL_ACKED and bool(send.packets & (SYN | ESTABLISHED))
 
 
 def _initial(param: model.Param) -> Initial:

@@ -10,7 +10,7 @@ it. That holds as long as every data segment carries the option from then on, re
 without clears `carried`. A SYN proves nothing, because a server with SYN cookies forgets it: it counts as a packet
 without data.
 
-Policies are for packets of a socket. A SYN-ACK is sent before there is one, and carries the option each time.
+A SYN-ACK knows no policy: it is sent before there is a socket that could remember.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from optdsl.ir import ops
 from optdsl.ir.types import U8, U16, U32, U64, Member
 from optdsl.lower.builder import FunctionBuilder, binary, compare, const, differs, equals
 from optdsl.lower.names import SETTINGS
-from optdsl.lower.uses import SYNACK
 from optdsl.semantics.model import PolicyForm, Send
 from optdsl.source import Span
 
@@ -35,8 +34,6 @@ _NANOSECONDS = 1000
 
 def policy_members(send: Send, index: int) -> tuple[Member, ...]:
     """The members of the socket's state that the policy of the `send` number `index` needs, widest first."""
-    if not send.packets - SYNACK:
-        return ()
     match send.policy.form:
         case PolicyForm.EACH:
             return ()
@@ -109,6 +106,9 @@ class PolicyEmitter:
             case PolicyForm.BYTES:
                 far = compare(span, ops.Comparison.GE, self._beyond_mark("snd_nxt", 0), self.send.policy.amount)
                 with builder.when(span, ops.Either(span, equals(span, self._load("started"), 0), far)):
+                    yield
+            case PolicyForm.PACKETS if payload is None:
+                with builder.when(span, equals(span, self._load("wait"), 0)):
                     yield
             case PolicyForm.PACKETS:
                 with builder.block() as due:

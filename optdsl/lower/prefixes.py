@@ -44,8 +44,8 @@ def in_param_prefixes(
     entry = (*place.path, ops.Local(span, index))
     with builder.block() as body:
         length = builder.let(span, "length", ops.Load(span, ops.Place(place.root, (*entry, "length"))))
-        matches = _matches(span, address, ops.Place(place.root, (*entry, "address")), length)
-        with builder.when(span, ops.Both(span, _used(span, length), matches)):
+        differs_in = _difference(builder, span, address, ops.Place(place.root, (*entry, "address")), length)
+        with builder.when(span, ops.Both(span, _used(span, length), equals(span, differs_in, 0))):
             builder.emit(ops.Assign(span, found.name, const(span, 1)))
             builder.emit(ops.Break(span))
     builder.emit(ops.Repeat(span, index, param.type.length, tuple(body)))
@@ -58,14 +58,24 @@ def _used(span: Span, length: ops.Value) -> ops.Condition:
     return compare(span, ops.Comparison.LT, shifted, 128)
 
 
-def _matches(span: Span, address: Address, prefix: ops.Place, length: ops.Value) -> ops.Condition:
-    """The first `length` (1..=128) bits of two addresses agree. Shift counts are masked to stay below 64."""
-    differences = [
-        binary(span, ops.BinaryOperator.XOR, half, ops.LoadBytes(span, prefix, const(span, 8 * index), 8))
-        for index, half in enumerate(address)
-    ]
-    rest = binary(span, ops.BinaryOperator.AND, binary(span, ops.BinaryOperator.SUB, const(span, 0), length), 63)
-    short, long = (equals(span, binary(span, ops.BinaryOperator.SHR, each, rest), 0) for each in differences)
-    is_short = compare(span, ops.Comparison.LE, length, 64)
-    longer = ops.Both(span, equals(span, differences[0], 0), long)
-    return ops.Either(span, ops.Both(span, is_short, short), longer)
+def _difference(
+    builder: FunctionBuilder, span: Span, address: Address, prefix: ops.Place, length: ops.Value
+) -> ops.Local:
+    """A number that is 0 where the first `length` (1..=128) bits of two addresses agree.
+
+    Bits behind the prefix are shifted out; the shift count is masked, so that it is below 64 for any length.
+    """
+    upper, lower = (
+        binary(span, ops.BinaryOperator.XOR, half, ops.LoadBytes(span, prefix, const(span, start), 8))
+        for half, start in zip(address, (0, 8), strict=True)
+    )
+    behind = binary(span, ops.BinaryOperator.AND, binary(span, ops.BinaryOperator.SUB, const(span, 0), length), 63)
+    difference = builder.let(span, "difference", upper)
+    with builder.block() as short:
+        shifted = binary(span, ops.BinaryOperator.SHR, difference, behind)
+        builder.emit(ops.Assign(span, difference.name, shifted))
+    with builder.block() as long:
+        rest = binary(span, ops.BinaryOperator.SHR, lower, behind)
+        builder.emit(ops.Assign(span, difference.name, binary(span, ops.BinaryOperator.OR, difference, rest)))
+    builder.branch(span, compare(span, ops.Comparison.LE, length, 64), short, long)
+    return difference

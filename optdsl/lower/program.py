@@ -11,7 +11,7 @@ from optdsl.lower.dispatch import Dispatch, add_events, add_parsing, entry
 from optdsl.lower.memory import Memory
 from optdsl.lower.parts import make_parts
 from optdsl.lower.sizing import add_sizing
-from optdsl.lower.sources import sources_of
+from optdsl.lower.walk import sources_of
 from optdsl.lower.writing import add_writing
 from optdsl.semantics import model
 from optdsl.source import Span

@@ -3,7 +3,7 @@
 <option>_receive(ctx, socket, from_syn)      finds, validates and acts on a received option
 <option>_on_<event>(ctx, socket)             a handler
 
-`from_syn` is there only if the option is ever read from the SYN. An option whose offsets are known only at run time is
+A parameter is there only if the function uses it. An option whose offsets are known only at run time is
 copied to the socket's storage, where the verifier accepts them; its owner, the socket's lock, is held in every callback
 that reads or writes options, and between sizing and writing a packet nothing is received.
 """
@@ -47,11 +47,10 @@ class Receiver:
             return None
         name = memory.names.give(f"{option.name}_receive")
         doc = f"Looks for option {option.name}, rejects what its declaration excludes, and acts on the rest."
-        from_syn = (memory.parameter("from_syn"),) if reads_syn(option) else ()
-        parameters = (*memory.socket_parameters, *from_syn)
+        parameters = (*memory.socket_parameters, ops.Parameter(memory.numbers["from_syn"]))
         builder = FunctionBuilder(option.span, name, doc, parameters, taken=memory.names.given)
         block = self._block(builder)
-        self._find(block, from_syn[0].name if from_syn else None)
+        self._find(block)
         if asks(option, model.Fact.RECEIVED):
             builder.emit(ops.Store(option.span, self._received, const(option.span, 1)))
         for receive in option.receives:
@@ -93,18 +92,19 @@ class Receiver:
             with builder.when(span, guard):
                 block.block(part.body)
 
-    def _find(self, block: BlockLowering, from_syn: str | None) -> None:
+    def _find(self, block: BlockLowering) -> None:
         """Reads and checks the option; leaves where there is none, or a wrong one."""
         builder, span, layout = block.builder, self.option.span, self.option.layout
         place = self._place(builder, span)
         store_constant(builder, span, place, search_pattern(layout))
-        syn = ops.Local(span, from_syn) if from_syn is not None else const(span, 0)
+        may_be_syn = reads_syn(self.option)
+        from_syn = ops.Local(span, self.memory.numbers["from_syn"]) if may_be_syn else const(span, 0)
         name = builder.fresh("length")
-        builder.emit(ops.LoadOption(span, name, place, layout.largest, syn))
+        builder.emit(ops.LoadOption(span, name, place, layout.largest, from_syn))
         length = ops.Local(span, name)
         # Too long an option for the buffer has been received, and is refused for its length.
         with builder.when(span, ops.Both(span, ops.IsNegative(span, length), differs(span, length, ENOSPC))):
-            missing = [differs(span, length, ENOMSG)] + [differs(span, length, ENOENT)] * (from_syn is not None)
+            missing = [differs(span, length, ENOMSG)] + [differs(span, length, ENOENT)] * may_be_syn
             with builder.when(span, all_of(span, missing)):
                 block.count(span, "load_failed")
             builder.emit(ops.Return(span))

@@ -1,9 +1,7 @@
 """The records of `emit`: structs in the ring buffer without a byte that nobody writes.
 
-    emit sample { rtt: socket.srtt, lost: flag }   ->   struct sample_record {
-                                                             u64 time; u32 record; u8 padding[4];
-                                                             u64 rtt; u8 lost; u8 padding_2[7];
-                                                         }
+    emit sample { rtt: socket.srtt, lost: flag }   ->   struct sample { u64 time; u32 record; u8 padding[4];
+                                                                         u64 rtt; u8 lost; u8 padding_2[7]; }
 
 Ring buffer memory is not zeroed by the kernel, so padding that a compiler inserts would show user space what was there
 before. Here padding has members of its own, which are written like the others.
@@ -23,12 +21,10 @@ _ALIGNMENT = 8
 
 @dataclass(frozen=True, slots=True)
 class RecordForm:
-    """The form of one record. `time` and `record` are the members of its head, `padding` those that are zero."""
+    """The form of one record; `padding` are the members that are there to be zero."""
 
     struct: Struct
     number: int
-    time: str
-    record: str
     padding: tuple[Member, ...]
 
 
@@ -51,30 +47,24 @@ class _Packer:
         self.taken = {name for name, _ in self.record.members}
 
     def form(self, number: int) -> RecordForm:
-        time = self._add(Member(self._name("time"), U64, "ktime in nanoseconds"))
-        record = self._add(Member(self._name("record"), U32, f"{number}: this form of record"))
+        self._add(Member("time", U64, "ktime in nanoseconds"))
+        self._add(Member("record", U32, f"{number}: this form of record"))
         fields = [Member(name, scalar_of(kind)) for name, kind in self.record.members]
         # Among those of one alignment, byte strings that are no whole number of words come last.
         for member in sorted(fields, key=lambda each: (-each.type.alignment, each.type.size % each.type.alignment)):
             self._add(member)
         self._pad(_ALIGNMENT)
-        struct = Struct(f"{self.record.name}_record", tuple(self.members), f"A record of `emit {self.record.name}`.")
-        return RecordForm(struct, number, time, record, tuple(self.padding))
+        struct = Struct(self.record.name, tuple(self.members), f"A record of `emit {self.record.name}`.")
+        return RecordForm(struct, number, tuple(self.padding))
 
-    def _name(self, wanted: str) -> str:
-        """A name of our own; what the user has named keeps its name."""
-        name = numbered(wanted, self.taken)
-        self.taken.add(name)
-        return name
-
-    def _add(self, member: Member) -> str:
+    def _add(self, member: Member) -> None:
         self._pad(member.type.alignment)
         self.members.append(member)
         self.end += member.type.size
-        return member.name
 
     def _pad(self, alignment: int) -> None:
         if gap := -self.end % alignment:
-            padding = Member(self._name("padding"), ByteArray(gap), "zero")
+            padding = Member(numbered("padding", self.taken), ByteArray(gap), "zero")
+            self.taken.add(padding.name)
             self.padding.append(padding)
             self._add(padding)

@@ -23,7 +23,7 @@ from optdsl.lower.blocks import BlockLowering
 from optdsl.lower.builder import FunctionBuilder, all_of, const, differs, equals
 from optdsl.lower.encoder import Encoder
 from optdsl.lower.expressions import ExpressionLowering
-from optdsl.lower.layout import search_pattern, wire_size
+from optdsl.lower.layout import groups, search_pattern, wire_size
 from optdsl.lower.memory import Memory
 from optdsl.lower.packets import of_class
 from optdsl.lower.policies import PolicyEmitter
@@ -35,6 +35,8 @@ from optdsl.lower.values import store_constant
 from optdsl.semantics import model
 from optdsl.targets import PacketClass
 from optdsl.targets.sockops import HeaderPass
+
+_GIVES = (model.SetField, model.SetElements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Sender:
         sends = self.sends_on(ESTABLISHED)
         if not sends:
             return None
-        parameters = (self.memory.parameter("flags"), self.memory.parameter("payload"))
+        parameters = [ops.Parameter(self.memory.numbers[name]) for name in ("flags", "payload")]
         builder = self._begin("compose", "this packet", (*self.memory.socket_parameters, *parameters))
         for index, send in sends:
             span = send.span
@@ -84,7 +86,7 @@ class Sender:
         sends = self.sends_on(SYNACK)
         if not sends:
             return None
-        wire = ops.Parameter(self.memory.parameter("wire").name, ByteArray(wire_size(self.option), aligned=True))
+        wire = ops.Parameter(self.memory.numbers["wire"], ByteArray(wire_size(self.option), aligned=True))
         builder = self._begin("compose_synack", "the SYN-ACK", (wire,))
         span = self.option.span
         facts = {model.Fact.SYN_COOKIE: equals(span, ops.Context(span, "args[0]"), HeaderPass.SYNACK_COOKIE)}
@@ -154,22 +156,19 @@ class Sender:
         """The locals that the body gives the field's value to, where it is not given once for all paths."""
         if each.is_reserved or self.option.layout.guarded_by(each.name):
             return
+        given = [node for node in nodes(send.body) if isinstance(node, _GIVES) and node.field is each]
+        if any(node in send.body for node in given):
+            return
         if each.repeat is not None:
-            names = [self._zero(block, send, f"{each.name}_{index}") for index in range(_most_elements(send, each))]
-            block.chosen[each] = [*names, self._zero(block, send, f"{each.name}_count")]
-            return
-        given = [node for node in nodes(send.body) if isinstance(node, model.SetField) and node.field is each]
-        if not given or any(node in send.body for node in given):
-            return
-        block.chosen[each] = [self._zero(block, send, each.name) for _ in range(0, each.bits, 64)]
-        if each.presence is not model.Presence.ALWAYS and each.name not in send.always:
-            block.given[each] = self._zero(block, send, f"has_{each.name}")
+            most = max((len(node.elements) for node in given if isinstance(node, model.SetElements)), default=0)
+            elements = [self._zero(block, send, f"{each.name}_{index}") for index in range(most)]
+            count = self._zero(block, send, f"{each.name}_count") if given else const(send.span, 0)
+            block.chosen[each] = [*elements, count]
+        elif given:
+            block.chosen[each] = [self._zero(block, send, each.name) for _ in range(0, each.bits, 64)]
+            is_first = any(group[0] is each for group in groups(self.option.layout))
+            if is_first and each.presence is not model.Presence.ALWAYS and each.name not in send.always:
+                block.given[each] = self._zero(block, send, f"has_{each.name}")
 
-    def _zero(self, block: BlockLowering, send: model.Send, name: str) -> str:
-        return block.builder.let(send.span, name, const(send.span, 0)).name
-
-
-def _most_elements(send: model.Send, field: model.Field) -> int:
-    """How many elements a `send` gives a repeated field at most."""
-    given = [node for node in nodes(send.body) if isinstance(node, model.SetElements) and node.field is field]
-    return max((len(node.elements) for node in given), default=0)
+    def _zero(self, block: BlockLowering, send: model.Send, name: str) -> ops.Local:
+        return block.builder.let(send.span, name, const(send.span, 0))

@@ -31,9 +31,9 @@ def add_sizing(dispatch: Dispatch) -> None:
     builder = dispatch.begin("on_length", "How many bytes of options does this packet get?")
     add_synack(dispatch, builder, lambda part: _size_synack(dispatch, builder, part))
     if any(part.sends_from_sockets for part in dispatch.parts):
-        dispatch.storage(builder)
-        _add_mss(dispatch, builder)
-        _add_packet(dispatch, builder)
+        with dispatch.storage(builder):
+            _add_mss(dispatch, builder)
+            _add_packet(dispatch, builder)
     dispatch.end(builder, SockOp.HDR_OPT_LEN_CB)
 
 
@@ -144,7 +144,8 @@ def _compose(
     function = part.compose_syn if packet is None else part.compose
     assert function is not None
     composed = builder.fresh("composed")
-    arguments = (*dispatch.memory.socket_arguments, *(packet or ()))
+    numbers = dict(zip(("flags", "payload"), packet or (), strict=False))
+    arguments = dispatch.arguments(function, numbers)
     builder.emit(ops.Call(span, function.name, arguments, composed))
     length = builder.let(span, f"{option.name}_length", ops.Local(span, composed))
     with builder.when(span, differs(span, length, 0)), _where_no_room(dispatch, builder, part, length):

@@ -38,8 +38,7 @@ class TableLookup:
     missing: Callable[[], None]
 
     def find(self, key: ops.Value) -> Words:
-        """Emits the search; the value is in locals afterwards."""
-        key = self.builder.let(self.span, "key", key)
+        """Emits the search for a key in a local, or a constant one; the value is in locals afterwards."""
         return self._tunable(key) if self.table.tunable else self._constant(key)
 
     def _tunable(self, key: ops.Value) -> Words:
@@ -75,7 +74,9 @@ class TableLookup:
 
     @property
     def _zero_is_none(self) -> bool:
-        """Whether no entry is zero, so that zero can stand for none."""
+        """Whether no entry is zero, so that zero can stand for none. Of a text the first word tells it."""
+        if isinstance(self.table.value, BytesType) and self.table.value.form == "text":
+            return all(isinstance(value, bytes) and any(value[:1]) for _, value in self.table.entries)
         return all(any(value) if isinstance(value, bytes) else value for _, value in self.table.entries)
 
     def _dense(self, key: ops.Value) -> Words:
@@ -92,7 +93,7 @@ class TableLookup:
                 self.missing()
         words = tuple(builder.let(span, "value", word) for word in load(span, element, table.value))
         if holes and self._zero_is_none:
-            self._reject_zero(words)
+            self._reject_zero(self._telling(words))
         return words
 
     def _chain(self, key: ops.Value) -> Words:
@@ -105,8 +106,13 @@ class TableLookup:
                 self._assign(found, tuple(const(span, word) for word in words))
                 if known is not None:
                     builder.emit(ops.Assign(span, known.name, const(span, 1)))
-        self._reject_zero(found if known is None else (known,))
+        self._reject_zero(self._telling(found) if known is None else (known,))
         return found
+
+    def _telling(self, words: Words) -> Words:
+        """The words that are zero, all of them, only where there is no entry."""
+        kind = self.table.value
+        return words[:1] if isinstance(kind, BytesType) and kind.form == "text" else words
 
     def _reject_zero(self, words: Words) -> None:
         with self.builder.when(self.span, all_of(self.span, [equals(self.span, word, 0) for word in words])):
@@ -135,7 +141,10 @@ class TableLookup:
         if len(entries) == size or self._zero_is_none:
             plain = tuple(entries.get(key, empty) for key in range(size))
             return GlobalVariable(variable, Array(value, size), Section.CONSTANTS, plain, self.table.doc)
-        entry = Struct(f"{variable}_entry", (Member("value", value), Member("known", U8, "this key is in the table")))
+        entry = Struct(
+            f"{self.memory.tables[self.table]}_entry",
+            (Member("value", value), Member("known", U8, "this key is in the table")),
+        )
         initial = tuple((entries.get(key, empty), int(key in entries)) for key in range(size))
         return GlobalVariable(variable, Array(entry, size), Section.CONSTANTS, initial, self.table.doc)
 

@@ -21,11 +21,10 @@ def add_writing(dispatch: Dispatch) -> None:
     """Writes the options that a packet has room for."""
     builder = dispatch.begin("on_write", "Writes the options that this packet has room for.")
     add_synack(dispatch, builder, lambda part: _write_synack(dispatch, builder, part))
-    parts = [part for part in dispatch.parts if part.sends_from_sockets]
-    if parts:
-        dispatch.storage(builder)
-    for part in parts:
-        _write(dispatch, builder, part)
+    with dispatch.storage(builder):
+        for part in dispatch.parts:
+            if part.sends_from_sockets:
+                _write(dispatch, builder, part)
     dispatch.end(builder, SockOp.WRITE_HDR_OPT_CB)
 
 

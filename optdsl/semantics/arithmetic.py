@@ -44,19 +44,13 @@ def shown(expression: model.Expression) -> str:
 
 
 def binary(span: Span, symbol: str, left: model.Expression, right: model.Expression) -> model.Expression:
-    """`left symbol right` for the arithmetic and bit operators."""
+    """`left symbol right` for the arithmetic and bit operators but `-`."""
     operator = OPERATORS[symbol]
     match operator:
         case BinaryOperator.ADD | BinaryOperator.MOD:
             unit = common_unit(span, symbol, left, right)
             if operator is BinaryOperator.MOD:
                 _check_divisor(right)
-            return _exact(span, operator, left, right, unit)
-        case BinaryOperator.SUB:
-            unit = common_unit(span, symbol, left, right)
-            difference = ranges.subtract(left.interval, right.interval)
-            if difference.low < 0:
-                raise CompileError(wording.below_zero(span, f"{shown(left)} less {shown(right)}"))
             return _exact(span, operator, left, right, unit)
         case BinaryOperator.MUL:
             return _product(span, left, right)
@@ -90,11 +84,26 @@ def divide(span: Span, left: model.Expression, right: model.Expression, *, up: b
     return narrowed(quotient_up, interval)
 
 
-def saturated_difference(span: Span, left: model.Expression, right: model.Expression) -> model.Expression:
-    """`left - right`, but 0 where that would be below 0."""
+def subtract(
+    span: Span, left: model.Expression, right: model.Expression, known: Interval | None = None
+) -> model.Expression:
+    """`left - right`; `known` is what conditions have shown of the difference, beyond the ranges of the two."""
     unit = common_unit(span, "-", left, right)
-    if ranges.subtract(left.interval, right.interval).low >= 0:
-        return _exact(span, BinaryOperator.SUB, left, right, unit)
+    interval = ranges.subtract(left.interval, right.interval)
+    interval = interval.meet(known or interval) or interval
+    if interval.low < 0:
+        raise CompileError(wording.below_zero(span, f"{shown(left)} less {shown(right)}"))
+    return _fold(model.Arithmetic(span, NumberType(unit), interval, BinaryOperator.SUB, left, right))
+
+
+def saturated_difference(
+    span: Span, left: model.Expression, right: model.Expression, known: Interval | None = None
+) -> model.Expression:
+    """`left - right`, but 0 where that would be below 0; `known` as for `subtract`."""
+    unit = common_unit(span, "-", left, right)
+    interval = ranges.subtract(left.interval, right.interval)
+    if (interval.meet(known or interval) or interval).low >= 0:
+        return subtract(span, left, right, known)
     top = _make(span, BinaryOperator.MAX, left, right, unit)
     interval = Interval(0, max(left.interval.high - right.interval.low, 0))
     return _fold(model.Arithmetic(span, NumberType(unit), interval, BinaryOperator.SUB, top, right))
@@ -108,6 +117,8 @@ def extreme(span: Span, largest: bool, left: model.Expression, right: model.Expr
 
 def clamp(span: Span, value: model.Expression, low: model.Expression, high: model.Expression) -> model.Expression:
     """`value`, but at least `low` and at most `high`; `high` where both are crossed."""
+    common_unit(span, "clamp", value, low)
+    common_unit(span, "clamp", value, high)
     if low.interval.low > high.interval.high:
         raise CompileError(wording.empty_range(low.span.to(high.span), shown(low), shown(high)))
     return extreme(span, False, extreme(span, True, value, low), high)

@@ -84,7 +84,7 @@ def _saturate(checker: ExpressionChecker, node: tree.Call) -> model.Expression:
     inside = replace(checker, destination=None)
     if isinstance(argument, tree.Binary) and argument.operator == "-":
         left, right = inside.number(argument.left), inside.number(argument.right)
-        value = arithmetic.saturated_difference(node.span, left, right)
+        value = arithmetic.saturated_difference(node.span, left, right, inside.difference(left, right))
     else:
         value = inside.number(argument)
     unit = arithmetic.number_type(value).unit

@@ -33,6 +33,8 @@ def field_value(checker: ExpressionChecker, field: model.Field, node: tree.Expre
     value = checker.value(node if rounding and is_quotient(inner) else inner, kind)
     if isinstance(value.type, BoolType) and field.bits == 1:
         return value
+    if not isinstance(value.type, NumberType):
+        check_type(node.span, value, kind)
     unit = arithmetic.number_type(value).unit
     what = f"`{field.name}`"
     if unit is Unit.NUMBER and kind.unit is not Unit.NUMBER:

@@ -14,7 +14,7 @@ from optdsl.semantics.facts import Facts
 from optdsl.semantics.fitting import check_range, check_type, show_interval
 from optdsl.semantics.place import CONSTANT, Session
 from optdsl.semantics.ranges import Interval, of_bits
-from optdsl.semantics.scope import RESERVED, Broken, EnumSymbol, PrefixesSymbol, Scope
+from optdsl.semantics.scope import IN_EXPRESSIONS, Broken, EnumSymbol, PrefixesSymbol, Scope
 from optdsl.semantics.types import (
     ADDRESS,
     BOOL,
@@ -209,7 +209,7 @@ def check_enumerators(names: tuple[tree.Name, ...]) -> None:
     """Raises for a name that stands twice in an enumeration, or that means something else in expressions."""
     seen: dict[str, Span] = {}
     for name in names:
-        if name.text in RESERVED:
+        if name.text in IN_EXPRESSIONS:
             raise CompileError(name_wording.reserved_word(name.span, name.text))
         if name.text in seen:
             raise CompileError(name_wording.duplicate(name.span, name.text, seen[name.text]))

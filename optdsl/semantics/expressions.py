@@ -12,7 +12,7 @@ from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import values as wording
 from optdsl.semantics import arithmetic, calls, literals, model, references
-from optdsl.semantics.facts import Facts, Form, assume, key_of
+from optdsl.semantics.facts import Facts, Form, assume, difference, key_of
 from optdsl.semantics.place import Place, Session
 from optdsl.semantics.ranges import Interval
 from optdsl.semantics.scope import Scope
@@ -168,7 +168,14 @@ class ExpressionChecker:
         if node.operator in arithmetic.COMPARISONS:
             left, right = self._operands(node)
             return arithmetic.compare(node.span, node.operator, left, right)
-        return arithmetic.binary(node.span, node.operator, self.number(node.left), self.number(node.right))
+        left, right = self.number(node.left), self.number(node.right)
+        if node.operator == "-":
+            return arithmetic.subtract(node.span, left, right, self.difference(left, right))
+        return arithmetic.binary(node.span, node.operator, left, right)
+
+    def difference(self, left: model.Expression, right: model.Expression) -> Interval | None:
+        """What conditions have shown of `left - right`, as `left >= right` does."""
+        return self.facts.ranges.get(difference(left, right)) if self.facts.ranges else None
 
     def _operands(self, node: tree.Binary) -> tuple[model.Expression, model.Expression]:
         """The sides of a comparison; a bare enumerator or literal takes its meaning from the other side."""
@@ -177,18 +184,20 @@ class ExpressionChecker:
             return self.value(node.left, right.type), right
         left = self.value(node.left)
         right = self.value(node.right, left.type)
-        if isinstance(left.type, BoolType) and isinstance(right.type, NumberType):
-            return self._flags(node.left, node.right, right.type)
-        if isinstance(right.type, BoolType) and isinstance(left.type, NumberType):
-            second, first = self._flags(node.right, node.left, left.type)
-            return first, second
-        return left, right
+        match left.type, right.type:
+            case BoolType(), NumberType(unit=Unit.NUMBER, bits=bits):
+                return self._flags(node.left, node.right, bits)
+            case NumberType(unit=Unit.NUMBER, bits=bits), BoolType():
+                second, first = self._flags(node.right, node.left, bits)
+                return first, second
+            case _:
+                return left, right
 
     def _flags(
-        self, condition: tree.Expression, number: tree.Expression, kind: NumberType
+        self, condition: tree.Expression, number: tree.Expression, bits: int
     ) -> tuple[model.Expression, model.Expression]:
         """A condition beside a number: `flag == true` compares conditions, `flag == 1` numbers."""
-        if kind.bits == 1:
+        if bits == 1:
             return self.condition(condition), self.condition(number)
         return self.number(condition), self.number(number)
 
@@ -216,6 +225,8 @@ class ExpressionChecker:
     def _in_range(self, node: tree.In, bounds: tree.Range) -> model.Expression:
         value = self.number(node.value)
         first, last = self.number(bounds.low), self.number(bounds.high)
+        for end in (first, last):
+            arithmetic.common_unit(node.span, "in", value, end)
         low = arithmetic.compare(node.span, ">=", value, first)
         high = arithmetic.compare(node.span, "<=", value, last)
         if first.interval.low > last.interval.high:

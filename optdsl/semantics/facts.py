@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from optdsl.ir.ops import Comparison
+from optdsl.ir.ops import BinaryOperator, Comparison
 from optdsl.semantics import model
 from optdsl.semantics.ranges import Interval
-from optdsl.semantics.types import BoolType, BytesType, EnumType
+from optdsl.semantics.types import BoolType, BytesType, EnumType, NumberType
 from optdsl.targets import Attribute
 
 _NEGATED = {
@@ -49,6 +49,11 @@ def _form(expression: model.Expression) -> Form:
     return Form(
         (type(expression), *(key_of(value) if isinstance(value, model.Expression) else value for value in values))
     )
+
+
+def difference(left: model.Expression, right: model.Expression) -> Form:
+    """The key of `left - right`."""
+    return Form((model.Arithmetic, BinaryOperator.SUB, key_of(left), key_of(right)))
 
 
 def _symbols(key: object) -> Iterator[object]:
@@ -130,6 +135,7 @@ def assume(facts: Facts, condition: model.Expression, holds: bool, layout: model
             return _assume_logic(facts, condition, holds, layout)
         case model.Compare():
             comparison = condition.comparison if holds else _NEGATED[condition.comparison]
+            facts = _assume_order(facts, comparison, condition.left, condition.right)
             facts = _assume_comparison(facts, comparison, condition.left, condition.right, layout)
             return _assume_comparison(facts, _MIRRORED[comparison], condition.right, condition.left, layout)
         case model.Present() if holds:
@@ -146,6 +152,17 @@ def _assume_logic(facts: Facts, logic: model.Logic, holds: bool, layout: model.L
     first = assume(facts, logic.left, holds, layout)
     second = assume(assume(facts, logic.left, not holds, layout), logic.right, holds, layout)
     return first.join(second)
+
+
+def _assume_order(facts: Facts, comparison: Comparison, left: model.Expression, right: model.Expression) -> Facts:
+    """What an order says of the difference: `a > b` proves that `a - b` is at least 1."""
+    if comparison in (Comparison.LT, Comparison.LE):
+        left, right, comparison = right, left, _MIRRORED[comparison]
+    if comparison not in (Comparison.GT, Comparison.GE) or not isinstance(left.type, NumberType):
+        return facts
+    least = 1 if comparison is Comparison.GT else 0
+    most = left.interval.high - right.interval.low
+    return facts.with_range(difference(left, right), Interval(least, most)) if most >= least else facts
 
 
 def _assume_comparison(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from optdsl.diagnostics import CompileError
+from optdsl.diagnostics import CompileError, Diagnostic, Label
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as target_wording
 from optdsl.diagnostics import values as wording
@@ -138,13 +138,29 @@ def inlined(
     for argument, written in zip(function.arguments, node.arguments, strict=True):
         bound = _bound(caller, symbol.scope, argument, written)
         arguments.symbols[argument.name.text] = (bound, argument.name.span)
-    calling = (*checker.calling, function)
+    value = _at_call(replace(caller, scope=arguments), node, function, expected)
     if all(function.span.source is not source for source in session.quoted):
         session.quoted.append(function.span.source)
-    value = _value(replace(caller, scope=arguments, calling=calling, warns=False), function, expected)
     if not is_reasonable(value):
         raise CompileError(wording.too_large(node.span, MOST_OPERATIONS, f"operations, or more than {DEEPEST} nested"))
     return value
+
+
+def _at_call(
+    checker: ExpressionChecker, node: tree.Call, function: tree.Function, expected: Type | None
+) -> model.Expression:
+    """The body for one call. The function is proven, so what is wrong here is the call, not the body."""
+    inner = replace(checker, calling=(*checker.calling, function), warns=False)
+    try:
+        return _value(inner, function, expected)
+    except CompileError as error:
+        raise CompileError(*(_of_call(each, node.span, function) for each in error.diagnostics)) from None
+
+
+def _of_call(diagnostic: Diagnostic, call: Span, function: tree.Function) -> Diagnostic:
+    assert diagnostic.span is not None
+    inside = Label(diagnostic.span, f"in `{function.name.text}`")
+    return replace(diagnostic, span=call, labels=(inside, *diagnostic.labels), suggestion=None)
 
 
 def _bound(checker: ExpressionChecker, scope: Scope, argument: tree.Argument, written: tree.Expression) -> Typed:

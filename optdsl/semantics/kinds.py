@@ -48,6 +48,8 @@ def check_kind(session: Session, scope: Scope, node: tree.Kind, option: tree.Nam
         raise CompileError(wording.kernel_kind(where, kind, registry.OPTION_KINDS[kind].name))
     if node.exid is not None:
         exid = _number(session, scope, node.exid)
+        if kind not in registry.EXPERIMENTAL_KINDS:
+            raise CompileError(wording.bad_kind(where, "only kinds 253 and 254 carry an ExID (RFC 6994)"))
         return _experimental(node, kind, exid, node.exid.span, option, session.diagnostics)
     if kind in registry.EXPERIMENTAL_KINDS:
         raise CompileError(wording.bad_kind(where, f"kind {kind} needs an ExID (RFC 6994): `kind experimental 0x...`"))
@@ -66,8 +68,6 @@ def _number(session: Session, scope: Scope, node: tree.Integer | tree.NameExpres
 def _experimental(
     node: tree.Kind, kind: int, exid: int, where: Span, option: tree.Name, diagnostics: Diagnostics
 ) -> CheckedKind:
-    if kind not in registry.EXPERIMENTAL_KINDS:
-        raise CompileError(wording.bad_kind(where, "only kinds 253 and 254 carry an ExID (RFC 6994)"))
     if exid >= 1 << 32:
         raise CompileError(wording.bad_kind(where, "an ExID has 16 or 32 bits (RFC 6994)"))
     # Written with more than four hexadecimal digits, 0x0000ABCD is an ExID of 32 bits as well.

@@ -13,11 +13,17 @@ from optdsl.semantics.types import EnumType, Type
 from optdsl.source import Span
 from optdsl.syntax import tree
 
-RESERVED = frozenset(
-    "and or not if else in has target true false let for repeat reject emit after every once when use option "
-    "path_manager min max clamp floor ceil saturate count socket connection subflow received syn_cookie".split()
+IN_EXPRESSIONS = frozenset(
+    "and or not if else in has target true false min max clamp floor ceil saturate count socket connection subflow "
+    "received syn_cookie".split()
 )
-"""Words that cannot name anything, because an expression or a statement that starts with them means something else."""
+"""Words that mean something else in an expression."""
+
+RESERVED = IN_EXPRESSIONS | frozenset(
+    "of when optional let for repeat reject emit after every once use option path_manager kind layout param state "
+    "table const fn enum send receive on".split()
+)
+"""Words that cannot name anything but an enumerator, because a statement or declaration begins or goes on with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,10 @@ class Scope:
         if name.text in RESERVED:
             diagnostics.add(wording.reserved_word(name.span, name.text))
         elif (first := self.symbols.get(name.text)) is not None:
-            diagnostics.add(wording.duplicate(name.span, name.text, first[1]))
+            # Declared in another order than they stand in the text: the second is the one further down.
+            earlier, later = sorted((first[1], name.span), key=lambda span: span.start)
+            self.symbols[name.text] = (first[0], earlier)
+            diagnostics.add(wording.duplicate(later, name.text, earlier))
         else:
             self.symbols[name.text] = (symbol, name.span)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from optdsl.diagnostics import CompileError, Diagnostic
 from optdsl.diagnostics import syntax as wording
+from optdsl.diagnostics.names import reserved_word
 from optdsl.resources import grammar_text
 from optdsl.source import Source, Span
 from optdsl.syntax import tree
@@ -31,6 +33,7 @@ _WORDS = {
     "TEXT": "text in quotation marks",
     "PREFIX": "a prefix such as `10.0.0.0/8`", "ADDRESS": "an address", "DOC": "a `///` comment",
     "COMPARISON": "a comparison", "SUM": "`+` or `-`", "PRODUCT": "`*`, `/` or `%`", "SHIFT": "`<<` or `>>`",
+    "_CONNECTION_STATE": "`connection state`", "_ONCE_PER_CONNECTION": "`once per connection`",
     "$END": "the end of the file",
 }  # fmt: skip
 _OPERATORS = {
@@ -48,6 +51,11 @@ _OPERATORS = {
     "DOT",
     "LSQB",
 }
+
+_NAMED = re.compile(r"\s*(?:[=:.,)]|[+-]=)(?!=)")
+"""What stands behind a name that is declared or assigned."""
+_PIECES = re.compile(r'(?P<comment>//[^\n]*)|"[^"\n]*"|\S')
+"""Comments, texts, and every other character that is seen."""
 
 
 def parse(source: Source) -> tree.File:
@@ -131,10 +139,15 @@ def _bad_character(source: Source, position: int) -> Diagnostic:
 def _unexpected(source: Source, token: Token, accepted: set[str]) -> Diagnostic:
     expected = _in_words(accepted)
     if token.type == "$END":
-        end = len(source.text.rstrip())
+        end = max((match.end() for match in _PIECES.finditer(source.text) if match["comment"] is None), default=0)
         return wording.unexpected_end(Span(source, max(end - 1, 0), end), expected, _unclosed_brace(source))
     start = token.start_pos or 0
-    return wording.unexpected(Span(source, start, start + len(token)), f"`{token}`", expected)
+    span = Span(source, start, start + len(token))
+    if token.type == "DOC":
+        return wording.misplaced_doc(span)
+    if "NAME" in accepted and token.isidentifier() and _NAMED.match(source.text, span.end):
+        return reserved_word(span, str(token))
+    return wording.unexpected(span, f"`{token}`", expected)
 
 
 def _in_words(accepted: set[str]) -> list[str]:
@@ -148,10 +161,8 @@ def _in_words(accepted: set[str]) -> list[str]:
 
 def _brackets(source: Source) -> list[tuple[int, str]]:
     """The brackets of a text outside comments and quotation marks, with their offsets."""
-    import re
-
-    found = re.finditer(r'//[^\n]*|"[^"\n]*"|[(){}\[\]]', source.text)
-    return [(match.start(), match.group()) for match in found if len(match.group()) == 1]
+    found = _PIECES.finditer(source.text)
+    return [(match.start(), match.group()) for match in found if match.group() in "(){}[]"]
 
 
 def _check_depth(source: Source) -> None:

@@ -1,8 +1,8 @@
 """Compiles programs from text to checked IR, and plays the kernel for one socket in the interpreter.
 
-    machine = Machine(lowered(option("layout { x : u8 }  param wanted : u8 = 7  send on data { x = wanted }")))
-    client = Socket(machine).connected()
-    assert client.send(payload=10).options == bytes.fromhex("fd05 4242 07 010101")
+machine = Machine(lowered(option("layout { x : u8 }  param wanted : u8 = 7  send on data { x = wanted }")))
+client = Socket(machine).connected()
+assert client.send(payload=10).options == bytes.fromhex("fd05 4242 07 010101")
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ class Socket:
         more: Mapping[str, int] | None = None,
     ) -> RunResult:  # fmt: skip
         fields = {**self.fields, "bpf_sock_ops_cb_flags": self.flags, **(more or {})}
-        result = self.machine.run(
-            SockOpsContext(operation, fields, self.name, options=options, saved_syn=saved_syn)
-        )
+        result = self.machine.run(SockOpsContext(operation, fields, self.name, options=options, saved_syn=saved_syn))
         self.flags = result.flags
         return result
 

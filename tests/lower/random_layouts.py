@@ -208,9 +208,9 @@ class LayoutMaker:
         bits = 8 * self._random.randint(0, min(12, self._left // 2))
         self._left -= bits // 8
         while bits:
-            if bits >= 32 and self._random.random() < 0.15:
+            if bits % 8 == 0 and bits >= 32 and self._random.random() < 0.2:
                 pieces.append(self._piece("ip4", 32))
-            elif bits >= 72 and self._random.random() < 0.3:
+            elif bits % 8 == 0 and bits >= 72 and self._random.random() < 0.4:
                 pieces.append(self._piece("bytes[9]", 72))
             else:
                 width = min(bits, self._random.choice([1, 2, 3, 5, 7, 8, 11, 16, 23, 24, 31, 32, 48, 57, 61, 63, 64]))
@@ -231,6 +231,8 @@ class LayoutMaker:
 
     def _piece(self, kind: str, bits: int, *, reserved: bool = False) -> Piece:
         self._number += 1
-        number = self._random.choice([0, (1 << bits) - 1, self._random.getrandbits(bits), self._random.getrandbits(bits)])
+        number = self._random.choice(
+            [0, (1 << bits) - 1, self._random.getrandbits(bits), self._random.getrandbits(bits)]
+        )
         value: Value = number if kind.startswith("u") else number.to_bytes(bits // 8, "big")
         return Piece("_" if reserved else f"x{self._number}", kind, bits, value)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from lower.driver import ACK, SYN, Socket, counted, lowered, on_wire, option, padded, synack
 
+from lower.driver import ACK, SYN, Socket, counted, lowered, on_wire, option, padded, synack
 from optdsl.ir.invocation import Loaded, SocketOptionSet
 from optdsl.ir.machine import Machine, RunResult
 from optdsl.targets.sockops import SockOp

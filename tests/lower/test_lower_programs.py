@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from lower.driver import ACK, FIN, Socket, counted, lowered, on_wire, option, padded
 
+from lower.driver import ACK, FIN, Socket, counted, lowered, on_wire, option, padded
+from optdsl.compiler import Options, analyse, lower_program
+from optdsl.diagnostics import Diagnostics
 from optdsl.ir.machine import Machine
 from optdsl.ir.program import Program
 from optdsl.ir.types import ByteArray, MapKind, Member, Struct
+from optdsl.source import Source
 from optdsl.targets.sockops import SockOp
 
 RTT, STATE = 0x8, 0x4
@@ -27,14 +30,16 @@ def padding(struct: Struct) -> int:
         "x, r: socket.srtt",
         "r: socket.srtt, x, y: socket.mss, p: socket.peer.port",
         "a: socket.peer.address, b: kept, x",
-        "b: kept, c: short, x, f: x > 3",
-        "c: short",
-        "time: x, record: x, padding: x",
+        "b: kept, c: brief, x, f: x > 3",
+        "c: brief",
+        "padding: x, padding_2: x",
     ],
 )
 def test_records_have_no_byte_that_nobody_writes(members: str) -> None:
     """The interpreter refuses a record with a member that was not written."""
-    text = option(f"layout {{ x : u8 }} state kept : bytes[12] state short : bytes[3] receive {{ emit seen {{ {members} }} }}")
+    text = option(
+        f"layout {{ x : u8 }} state kept : bytes[12] state brief : bytes[3] receive {{ emit seen {{ {members} }} }}"
+    )
     program = lowered(text)
     (struct,) = program.records
     assert padding(struct) == 0
@@ -42,20 +47,21 @@ def test_records_have_no_byte_that_nobody_writes(members: str) -> None:
     (record,) = Socket(machine).accepting().receive(on_wire("05")).records
     assert isinstance(record, dict)
     names = [each.partition(":")[0].strip() for each in members.split(",")]
-    head = [name for name in record if name not in names and not name.startswith("padding")]
-    assert [record[name] for name in head] == [77, 0]
-    assert all(not any(value) for name, value in record.items() if name not in names + head and isinstance(value, bytes))
-    assert struct.offset(head[0]) == 0
-    assert struct.offset(head[1]) == 8
+    assert [member.name for member in struct.members[:2]] == ["time", "record"]
+    assert (record["time"], record["record"]) == (77, 0)
+    rest = [value for name, value in record.items() if name not in ["time", "record", *names]]
+    assert all(isinstance(value, bytes) and not any(value) for value in rest)
 
 
 def test_forms_of_records_are_numbered() -> None:
-    text = option("layout { x : u8 } receive { if x > 5 { emit large { x } } else { emit small { x } } emit large { x } }")
+    text = option(
+        "layout { x : u8 } receive { if x > 5 { emit large { x } } else { emit small { x } } emit large { x } }"
+    )
     machine = Machine(lowered(text))
     server = Socket(machine).accepting()
     found = [record for content in ("09", "01") for record in server.receive(on_wire(content)).records]
     assert [record["record"] for record in found if isinstance(record, dict)] == [0, 0, 1, 0]
-    assert [struct.name for struct in machine.program.records] == ["large_record", "small_record"]
+    assert [struct.name for struct in machine.program.records] == ["large", "small"]
 
 
 def test_lost_records_are_counted() -> None:
@@ -128,8 +134,8 @@ def test_each_side_does_its_part() -> None:
     to_server, to_client = client.send(payload=9).options, server.send(payload=9).options
     assert (to_server, to_client) == (padded(on_wire("01")), padded(on_wire("02")))
     at_client, at_server = client.receive(to_client).effects, server.receive(to_server).effects
-    assert [getattr(effect, "record", None) for effect in at_client][-1] == "at_client_record"
-    assert [getattr(effect, "record", None) for effect in at_server][-1] == "at_server_record"
+    assert [getattr(effect, "record", None) for effect in at_client][-1] == "at_client"
+    assert [getattr(effect, "record", None) for effect in at_server][-1] == "at_server"
 
 
 def test_an_option_is_read_on_its_side_only() -> None:
@@ -158,7 +164,10 @@ def test_options_share_the_space_in_declared_order() -> None:
     assert [r["x"] for r in result.records if isinstance(r, dict)] == [1, 9]
 
 
-@pytest.mark.parametrize(("space", "names"), [(40, "123"), (28, "12"), (24, "12"), (20, "1"), (16, "1"), (12, "2"), (8, "2"), (4, "")])
+@pytest.mark.parametrize(
+    ("space", "names"),
+    [(40, "123"), (28, "12"), (24, "12"), (20, "1"), (16, "1"), (12, "2"), (8, "2"), (4, "")],
+)
 def test_an_option_without_room_disturbs_no_other(space: int, names: str) -> None:
     """Each tries in its turn; what does not fit is left out whole, and a later, shorter one may still fit."""
     machine = Machine(lowered(FIRST + SECOND + THIRD))
@@ -212,16 +221,17 @@ def test_many_options_behave_like_few(count: int) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["program", "sockets", "counters", "events", "scratch", "settings", "flags", "payload", "wire", "length", "from_syn",
-     "value", "entry", "error", "composed", "on", "on_length", "ctx", "microseconds", "segments", "boolean", "now",
-     "prefix", "in_syn", "at", "rest", "found", "key", "int", "x"],
+    ["program", "flags", "from_syn", "value", "entry", "error", "composed", "on", "on_rtt", "now", "in_syn", "at",
+     "rest", "holds", "key", "x", "probe_length", "done", "state", "settings_2"],
 )  # fmt: skip
 def test_any_name_of_an_option(name: str) -> None:
+    """Names that generated code uses itself, and that the checker leaves to the user."""
     text = option("""layout { flag : bool  _ : u7  x : u8 when flag  y : u8 }
         param p : u8 = 7  param prefixes_ : prefixes[2] = { 1.2.3.4/32 }
         table t : u8 -> u8 { 1: 1 }  param table u : u8 -> u8 { 1: 1 }
         state s : u8
-        send on syn, synack, data until acked when received { if p > 0 { x = p } y = 1 }
+        send on synack when received { if p > 0 { x = p } y = 1 }
+        send on syn, data until acked when received { if p > 0 { x = p } y = 1 }
         receive { if flag { let v = t[x] else reject none  let w = u[v] else reject none  s = w  emit r { s, v, w } }
                   if socket.peer.address in prefixes_ { socket.mark = p } }
         on rtt { socket.user_timeout = 1s }""", name)  # fmt: skip
@@ -243,9 +253,12 @@ def test_the_program_steps_aside_for_an_option_of_its_name() -> None:
 
 
 def test_tables_of_one_name() -> None:
-    parts = [option(f"layout {{ x : u8 }} param table t : u8 -> u8 {{ 1: {exid} }} receive {{ let v = t[x] else reject none  emit r{exid} {{ v }} }}",
-                    f"o{exid}", exid) for exid in (5, 6)]  # fmt: skip
-    program = lowered("".join(parts))
+    texts = []
+    for number in (5, 6):
+        table = f"param table t : u8 -> u8 {{ 1: {number} }}"
+        body = f"let v = t[x] else reject none  emit r{number} {{ v }}"
+        texts.append(option(f"layout {{ x : u8 }} {table} receive {{ {body} }}", f"o{number}", number))
+    program = lowered("".join(texts))
     assert [definition.name for definition in program.maps if definition.kind is MapKind.HASH] == ["t", "t_2"]
 
 
@@ -278,24 +291,15 @@ def test_a_side_that_does_nothing_has_no_callbacks() -> None:
 
 
 def test_every_source_that_code_points_into_is_named() -> None:
-    text = """use std.rates
-    option probe { kind experimental 0x4242 layout { x : u8 } receive { socket.mark = helper.plus(x) } }"""
-    module = "fn plus(v: u8) -> u16 { v + 1 }"
-    from lower import driver
-
-    from optdsl.compiler import Options, analyse, lower_program
-    from optdsl.diagnostics import Diagnostics
-    from optdsl.source import Source
-
-    text = text.replace("std.rates", "helper")
-    sources = [Source("main.opt", text)]
-    helper = Source("helper", module)
-    checked = analyse(sources, Options("main"), lambda name: helper if name == "helper" else driver.load_module(name), Diagnostics())
+    text = "use helper " + option("layout { x : u8 } receive { socket.mark = helper.plus(x) }")
+    helper = Source("helper", "fn plus(v: u8) -> u16 { v + 1 }")
+    checked = analyse([Source("main.opt", text)], Options("main"), lambda _name: helper, Diagnostics())
     assert [source.name for source in lower_program(checked).sources] == ["main.opt", "helper"]
 
 
 def test_members_of_structs() -> None:
-    program = lowered(option("layout { x : u8 } param p : text[8] = \"a\" state s : text[16] = \"b\" send on data { x = 1 }"))
+    members = 'layout { x : u8 } param p : text[8] = "a"  state s : text[16] = "b"  send on data { x = 1 }'
+    program = lowered(option(members))
     params = program.global_variable("probe").type
     assert isinstance(params, Struct)
     assert params.members == (Member("p", ByteArray(8, text=True, aligned=True)),)
@@ -310,3 +314,10 @@ def test_a_whole_connection_with_fin() -> None:
     client.send(payload=9)
     client.acknowledge()
     assert client.send(flags=FIN | ACK).options == b""
+
+
+@pytest.mark.parametrize("name", ["counters", "sockets", "on_length", "microseconds", "delay", "x"])
+def test_any_name_of_a_program(name: str) -> None:
+    program = lowered(option("layout { x : u8 } param p : u8 = 7 send on data { x = p }", "delay"), name=name)
+    assert program.entry == (name if name in ("on_length", "x") else f"{name}_ops")
+    assert Socket(Machine(program)).connected().send(payload=9).options == padded(on_wire("07"))

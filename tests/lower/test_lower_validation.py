@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from lower.driver import Socket, counted, lowered, on_wire, option
 
+from lower.driver import Socket, counted, lowered, on_wire, option
 from optdsl.ir.invocation import SocketOptionSet
 from optdsl.ir.machine import Machine
 
@@ -122,8 +122,8 @@ def test_what_is_not_there_is_silent_and_a_malformed_list_is_counted() -> None:
 
 
 def test_an_exid_of_32_bits() -> None:
-    text = "option probe { kind experimental 0xE2D4C3D9 layout { a : u8 } send on data { a = 5 } receive { emit seen { a } } }"
-    machine = Machine(lowered(text))
+    members = "layout { a : u8 } send on data { a = 5 } receive { emit seen { a } }"
+    machine = Machine(lowered(f"option probe {{ kind experimental 0xE2D4C3D9 {members} }}"))
     client = Socket(machine).connected()
     wire = bytes.fromhex("fd07e2d4c3d905")
     assert client.send(payload=1).options == wire + b"\x01"

@@ -1,0 +1,243 @@
+"""Generates blocks for the checker: expressions of all units, conditions near the edges, nested ifs, loops, states.
+
+A block is a list of statements, one a line. Those that the checker refuses are left out one by one until the rest
+is accepted, so that nearly every example says something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from optdsl.compiler import Options, analyse
+from optdsl.diagnostics import CompileError, Diagnostics
+from optdsl.semantics.model import CheckedProgram
+from optdsl.source import Source
+
+Draw = Callable[[st.SearchStrategy[str]], str]
+
+HEAD = """
+fn half(x : u64) -> u64 { x / 2 }
+fn without(x : u64, y : u64) -> u64 { let z = max(x, y)  if x > y { x - y } else { saturate(z - y) } }
+fn part(x : u64, y : u64) -> u64 { if y != 0 { x / y } else { x } }
+fn later(x : duration, y : duration) -> duration { max(x, y) }
+option generated {
+    kind experimental 0x7010
+    layout {
+        a : u8
+        b : u8 in 1..=64
+        w : u16 in 300..=40000
+        q : u64
+        t : u8 of 10ms in 10ms..=2s
+        v : u16 of 1mbps
+        e : u2 { none, one, two }
+        f : u1
+        g : bool
+        h : u4 in 3..=9
+        o : u8 when g
+        x : u16 when g
+        OPTIONAL
+    }
+    param p : u8 = 5 in 3..=200
+    param n : u64 = 5
+    param d : duration = 1s
+    param r : rate = 1mbps in 1kbps..=10gbps
+    param z : size = 1MB
+    param m : segments = 10mss in 1mss..=1000mss
+    param c : bool = true
+    param i : ratio = 50%
+    state s : u16 = 7
+    state k : u32 = 5 in 2..=100000
+    state l : duration = 0s
+    state j : bool
+"""
+TAIL = "}\n"
+TRAILING = "y : u8 optional  u : u32 optional"
+REPEATED = "y : u16[0..=3]"
+
+_NAMES = {
+    "number": ["a", "b", "w", "q", "h", "o", "x", "p", "n", "s", "k", "f", "socket.peer.port"],
+    "duration": ["t", "d", "l", "socket.srtt", "socket.min_rtt"],
+    "rate": ["v", "r"],
+    "size": ["z", "socket.bytes_acked", "socket.mss"],
+    "segments": ["m", "socket.cwnd"],
+    "ratio": ["i"],
+}
+_LITERALS = {
+    "number": ["0", "1", "2", "3", "7", "8", "63", "64", "65", "200", "255", "256", "299", "300", "65535", "65536",
+               "4294967295", "9223372036854775808", "18446744073709551615"],
+    "duration": ["0us", "1us", "10ms", "1s", "2s", "1h", "50d"],
+    "rate": ["0bps", "1bps", "1mbps", "10gbps"],
+    "size": ["0B", "1B", "1460B", "64KiB", "1GiB"],
+    "segments": ["0mss", "1mss", "10mss", "1000mss"],
+    "ratio": ["0%", "0.0001%", "1%", "50%", "100%"],
+}  # fmt: skip
+UNITS = list(_NAMES)
+
+
+class Generator:
+    """Draws texts. `extra` are names that exist in this layout only."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[str]], str], repeated: bool) -> None:
+        self.draw = draw
+        self.repeated = repeated
+        self.lets: list[tuple[str, str]] = []
+        self.count = 0
+
+    def one_of(self, choices: list[str]) -> str:
+        return self.draw(st.sampled_from(choices))
+
+    # ------------------------------------------------------------------------------------------- expressions
+
+    def leaf(self, unit: str) -> str:
+        names = list(_NAMES[unit]) + [name for name, of in self.lets if of == unit]
+        if unit == "number":
+            names += ["count(y)", "y[0]", "y[1]"] if self.repeated else ["y", "u"]
+        return self.one_of([*names, *names, *_LITERALS[unit]])
+
+    def value(self, unit: str, depth: int) -> str:
+        if depth == 0:
+            return self.leaf(unit)
+        kinds = ["leaf", "+", "-", "saturate", "*", "/", "%", "min", "max", "clamp", "if", "ceil"]
+        kinds += ["bits", "shift", "~", "fn", "quotient"] if unit == "number" else ["product"]
+        kind = self.one_of(kinds)
+
+        def same() -> str:
+            return self.value(unit, depth - 1)
+
+        def number() -> str:
+            return self.value("number", depth - 1)
+
+        match kind:
+            case "+" | "%":
+                return f"({same()} {kind} {same()})"
+            case "-":
+                return f"({same()} - {same()})"
+            case "saturate":
+                return f"saturate({same()} - {same()})"
+            case "*" | "/":
+                return f"({same()} {kind} {number()})"
+            case "min" | "max":
+                return f"{kind}({same()}, {same()})"
+            case "clamp":
+                return f"clamp({same()}, {self.leaf(unit)}, {self.leaf(unit)})"
+            case "ceil":
+                return f"ceil({same()} / {number()})"
+            case "if":
+                return f"(if {self.condition(depth - 1)} {{ {same()} }} else {{ {same()} }})"
+            case "leaf":
+                return self.leaf(unit)
+            case _:
+                return self._special(kind, unit, depth)
+
+    def _special(self, kind: str, unit: str, depth: int) -> str:
+        def value(other: str) -> str:
+            return self.value(other, depth - 1)
+
+        match kind:
+            case "bits":
+                return f"({value('number')} {self.one_of(['&', '|', '^'])} {value('number')})"
+            case "shift":
+                return f"({value('number')} {self.one_of(['<<', '>>'])} {self.leaf('number')})"
+            case "~":
+                return f"~{self.one_of(['a', 'b', 'p', '(a & b)', '(a ^ p)', '(a | 7)', 'h'])}"
+            case "fn":
+                name = self.one_of(["half", "without", "part"])
+                return f"{name}({value('number')}{'' if name == 'half' else ', ' + value('number')})"
+            case "quotient":
+                other = self.one_of(UNITS[1:])
+                return f"({value(other)} / {value(other)})"
+            case _:
+                products = {
+                    "duration": ["later({duration}, {duration})", "({size} / {rate})", "({duration} * {ratio})"],
+                    "rate": ["({size} / {duration})", "({ratio} * {rate})"],
+                    "size": ["({rate} * {duration})", "({segments} * socket.mss)", "({size} * {ratio})"],
+                    "segments": ["({size} / socket.mss)", "({segments} * {ratio})"],
+                    "ratio": ["({ratio} * {ratio})"],
+                }
+                template = self.one_of(products[unit])
+                return template.format(**{name: value(name) for name in UNITS})
+
+    def condition(self, depth: int) -> str:
+        kind = self.one_of(["compare", "compare", "compare", "in", "flag", "and", "or", "not"])
+        if depth > 0 and kind in ("and", "or"):
+            return f"({self.condition(depth - 1)} {kind} {self.condition(depth - 1)})"
+        if depth > 0 and kind == "not":
+            return f"not {self.condition(depth - 1)}"
+        if kind == "flag":
+            flags = ["f", "g", "c", "j", "e == one", "e != none", "f == 1", "g == true", "has o", "socket.ipv6"]
+            return self.one_of(flags + (["count(y) > 1", "count(y) == 1"] if self.repeated else ["has y", "has u"]))
+        unit = self.one_of(["number", "number", "number", *UNITS])
+        left = self.value(unit, min(depth, 1))
+        if kind == "in":
+            return f"{left} in {self.leaf(unit)}..={self.leaf(unit)}"
+        return f"{left} {self.one_of(['<', '<=', '>', '>=', '==', '!='])} {self.value(unit, min(depth, 1))}"
+
+    # -------------------------------------------------------------------------------------------- statements
+
+    def statement(self, depth: int) -> str:
+        kinds = ["let", "let", "state", "state", "attribute", "emit"]
+        kinds += ["if", "if", "if", "if", "reject", "loop"] if depth else []
+        match self.one_of(kinds):
+            case "let":
+                unit, self.count = self.one_of(UNITS), self.count + 1
+                name = f"let_{self.count}"
+                text = f"let {name} = {self.value(unit, 2)}"
+                self.lets.append((name, unit))
+                return text
+            case "state":
+                return self._state()
+            case "attribute":
+                return f"socket.user_timeout = min({self.value('duration', 2)}, 20d)"
+            case "emit":
+                self.count += 1
+                return f"emit record_{self.count} {{ value: {self.value(self.one_of(UNITS), 2)} }}"
+            case "if":
+                otherwise = f" else {{ {self.block(depth - 1)} }}" if self.one_of(["yes", "no"]) == "yes" else ""
+                return f"if {self.condition(2)} {{ {self.block(depth - 1)} }}{otherwise}"
+            case "loop":
+                heads = ["for z1 in 0..=3", "repeat 2", "repeat min(a, 3)", *(["for z1 in y"] if self.repeated else [])]
+                return f"{self.one_of(heads)} {{ {self.block(depth - 1)} }}"
+            case _:
+                return f"if {self.condition(1)} {{ reject odd }}"
+
+    def _state(self) -> str:
+        match self.one_of(["s", "k", "l", "j"]):
+            case "s":
+                return f"s = min({self.value('number', 2)}, {self.one_of(['200', '65535', '300'])})"
+            case "k":
+                return self.one_of([f"k = clamp({self.value('number', 2)}, 2, 100000)", f"k = {self.leaf('number')}"])
+            case "l":
+                return f"l = min({self.value('duration', 2)}, {self.one_of(['1h', '50d', '2s'])})"
+            case _:
+                return f"j = {self.condition(1)}"
+
+    def block(self, depth: int) -> str:
+        known = list(self.lets)
+        lines = [self.statement(depth) for _ in range(int(self.one_of(["1", "1", "2", "3"])))]
+        self.lets = known
+        return "  ".join(lines)
+
+
+@st.composite
+def blocks(draw: Callable[[st.SearchStrategy[str]], str]) -> tuple[bool, list[str]]:
+    """Whether the layout has a repeated field, and statements of a `receive` block."""
+    repeated = draw(st.sampled_from(["yes", "no"])) == "yes"
+    generator = Generator(draw, repeated)
+    return repeated, [generator.statement(2) for _ in range(int(draw(st.sampled_from(["2", "4", "6", "8"]))))]
+
+
+def accepted(repeated: bool, lines: list[str]) -> tuple[CheckedProgram, str]:
+    """The program of the statements that the checker does not refuse, and its text."""
+    head = HEAD.replace("OPTIONAL", REPEATED if repeated else TRAILING)
+    while True:
+        text = head + "    receive {\n" + "".join(f"{line}\n" for line in lines) + "    }\n" + TAIL
+        diagnostics = Diagnostics()
+        try:
+            return analyse([Source("generated.opt", text)], Options(), lambda _: None, diagnostics), text
+        except CompileError:
+            start = head.count("\n") + 2
+            wrong = {each.span.line - start for each in diagnostics.found if each.is_error and each.span is not None}
+            assert wrong & set(range(len(lines))), [str(each) for each in diagnostics.found]
+            lines = [line for number, line in enumerate(lines) if number not in wrong]
