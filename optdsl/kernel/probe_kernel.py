@@ -115,8 +115,9 @@ def timer_frequency() -> Finding:
     frequency = kernel_options().get("HZ", "")
     if not frequency.isdigit():
         return warn("HZ", "unknown: the kernel does not show its configuration")
-    shortest = 2000 / int(frequency)
-    return ok("HZ", f"{frequency}: TCP_BPF_DELACK_MAX and TCP_BPF_RTO_MIN are at least {shortest:g} ms")
+    tick = 1000 / int(frequency)
+    # usecs_to_jiffies() rounds up, so two jiffies begin just above one.
+    return ok("HZ", f"{frequency}: socket.delack_max and socket.rto_min must be above {tick:g} ms, and tick by that")
 
 
 def congestion_controls() -> Finding:

@@ -32,14 +32,17 @@ class BlockLowering:
 
     @property
     def builder(self) -> FunctionBuilder:
+        """Of the function."""
         return self.expressions.builder
 
     @property
     def memory(self) -> Memory:
+        """Of the program."""
         return self.expressions.memory
 
     @property
     def option(self) -> model.Option:
+        """Whose block it is."""
         return self.expressions.reader.option
 
     def block(self, statements: model.Block) -> None:

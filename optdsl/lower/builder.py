@@ -40,6 +40,7 @@ class FunctionBuilder:
         self._names.update({"ctx", "socket", *(parameter.name for parameter in self.parameters)})
 
     def emit(self, statement: ops.Statement) -> None:
+        """Adds a statement to the innermost block."""
         self._blocks[-1].append(statement)
 
     def emit_all(self, statements: list[ops.Statement]) -> None:
@@ -88,6 +89,12 @@ class FunctionBuilder:
         if yes or no:
             self.emit(ops.If(span, condition, tuple(yes), tuple(no or ())))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the block has ended with a `Return`, so that what follows would never run."""
+        statements = self._blocks[-1]
+        return bool(statements) and isinstance(statements[-1], ops.Return)
+
     def remembered(self, key: object) -> Words | None:
         """What has been read of `key` in this block or around it."""
         for scope in reversed(self._read):
@@ -112,22 +119,27 @@ class FunctionBuilder:
 
 
 def const(span: Span, value: int) -> ops.Const:
+    """A constant."""
     return ops.Const(span, value)
 
 
 def binary(span: Span, operator: ops.BinaryOperator, left: ops.Value, right: ops.Value | int) -> ops.Value:
+    """`left operator right`."""
     return ops.Binary(span, operator, left, const(span, right) if isinstance(right, int) else right)
 
 
 def compare(span: Span, comparison: ops.Comparison, left: ops.Value, right: ops.Value | int) -> ops.Condition:
+    """`left comparison right`."""
     return ops.Compare(span, comparison, left, const(span, right) if isinstance(right, int) else right)
 
 
 def equals(span: Span, left: ops.Value, right: ops.Value | int) -> ops.Condition:
+    """`left == right`."""
     return compare(span, ops.Comparison.EQ, left, right)
 
 
 def differs(span: Span, left: ops.Value, right: ops.Value | int) -> ops.Condition:
+    """`left != right`."""
     return compare(span, ops.Comparison.NE, left, right)
 
 

@@ -36,10 +36,12 @@ class ExpressionLowering:
 
     @property
     def builder(self) -> FunctionBuilder:
+        """Of the function."""
         return self.reader.builder
 
     @property
     def memory(self) -> Memory:
+        """Of the program."""
         return self.reader.memory
 
     def value(self, node: model.Expression) -> ops.Value:

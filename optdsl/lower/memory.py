@@ -156,7 +156,7 @@ class Memory:
             members.append(Member("wire", wire, "the option as composed for this packet, or as received"))
         if composers:
             members.append(Member("length", U8, "bytes of it; 0: not on this packet"))
-        if len(composers) > 1:
+        if len(composers) > 1 and any(send.policy.form is not model.PolicyForm.EACH for send in composers):
             members.append(Member("sender", U8, "which `send` composed it"))
         if asks(option, model.Fact.RECEIVED):
             members.append(Member("received", U8, "the peer has sent a valid one"))

@@ -47,6 +47,7 @@ class _Packer:
         self.taken = {name for name, _ in self.record.members}
 
     def form(self, number: int) -> RecordForm:
+        """The form of the record with this number."""
         self._add(Member("time", U64, "ktime in nanoseconds"))
         self._add(Member("record", U32, f"{number}: this form of record"))
         fields = [Member(name, scalar_of(kind)) for name, kind in self.record.members]

@@ -61,6 +61,8 @@ class Sender:
         parameters = [ops.Parameter(self.memory.numbers[name]) for name in ("flags", "payload")]
         builder = self._begin("compose", "this packet", (*self.memory.socket_parameters, *parameters))
         for index, send in sends:
+            if builder.is_over:
+                break
             span = send.span
             flags, payload = (ops.Local(span, parameter.name) for parameter in parameters)
             mine = has_role(self.memory, span, send.sender)
@@ -77,6 +79,8 @@ class Sender:
             return None
         builder = self._begin("compose_syn", "the SYN", self.memory.socket_parameters)
         for index, send in sends:
+            if builder.is_over:
+                break
             with PolicyEmitter(builder, self.memory.place(self.option), index, send).gate(None):
                 self._for_socket(builder, index, send)
         return self._end(builder)
@@ -93,6 +97,8 @@ class Sender:
         if asks(self.option, model.Fact.RECEIVED):
             facts[model.Fact.RECEIVED] = self._is_in_syn(builder)
         for _, send in sends:
+            if builder.is_over:
+                break
             with self._guarded(builder, send, facts) as block:
                 builder.emit(ops.Return(send.span, self._encode(block, send, ops.Place(ops.PointerRoot(wire.name)))))
         return self._end(builder)
@@ -104,7 +110,8 @@ class Sender:
         return FunctionBuilder(self.option.span, full, doc, parameters, returns=True, taken=taken)
 
     def _end(self, builder: FunctionBuilder) -> Function:
-        builder.emit(ops.Return(self.option.span, const(self.option.span, 0)))
+        if not builder.is_over:
+            builder.emit(ops.Return(self.option.span, const(self.option.span, 0)))
         return builder.finish(inline=self.inline)
 
     def _is_in_syn(self, builder: FunctionBuilder) -> ops.Condition:

@@ -18,6 +18,7 @@ from optdsl.lower.policies import PolicyEmitter, note_payload
 from optdsl.lower.roles import has_role
 from optdsl.lower.synack import add_synack, composed_synack
 from optdsl.lower.uses import ESTABLISHED
+from optdsl.lower.walk import names_used
 from optdsl.semantics import model
 from optdsl.targets import PacketClass
 from optdsl.targets.sockops import HeaderPass, SockOp, TcpFlag
@@ -125,13 +126,17 @@ def _add_packet(dispatch: Dispatch, builder: FunctionBuilder) -> None:
             builder.emit(ops.Return(span))
     if not parts:
         return
-    with builder.when(span, has_flags(span, flags, TcpFlag.SYN | TcpFlag.RST)):
+    with builder.when(span, has_flags(span, flags, TcpFlag.RST if syn_parts else TcpFlag.SYN | TcpFlag.RST)):
         builder.emit(ops.Return(span))
-    payload = builder.let(span, "payload", ops.Context(span, "skb_len"))
-    if memory.asks_payload:
-        builder.emit(note_payload(span, ops.AsNumber(span, differs(span, payload, 0))))
-    for part in parts:
-        _compose(dispatch, builder, part, (flags, payload))
+    payload = ops.Local(span, builder.fresh("payload"))
+    with builder.block() as work:
+        if memory.asks_payload:
+            builder.emit(note_payload(span, ops.AsNumber(span, differs(span, payload, 0))))
+        for part in parts:
+            _compose(dispatch, builder, part, (flags, payload))
+    if payload.name in names_used(tuple(work)):
+        builder.emit(ops.Let(span, payload.name, ops.Context(span, "skb_len")))
+    builder.emit_all(work)
     if memory.names_third_ack:
         builder.emit(mark_third_ack(span, const(span, 0)))
 

@@ -75,8 +75,9 @@ def _composers(option: model.Option) -> list[tuple[int, model.Send]]:
 def _note_written(memory: Memory, builder: FunctionBuilder, option: model.Option) -> None:
     """Tells the policy of the `send` that composed the option, and those of the others that it was not theirs."""
     composers = _composers(option)
-    if len(composers) == 1:
-        ((index, send),) = composers
+    if not memory.keeps(option, "sender"):
+        # There is one, or none of them remembers anything.
+        index, send = composers[0]
         PolicyEmitter(builder, memory.place(option), index, send).note_written()
         return
     sender = ops.Load(option.span, memory.place(option, "sender"))

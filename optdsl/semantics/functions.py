@@ -143,7 +143,9 @@ def inlined(
         session.quoted.append(function.span.source)
     if not is_reasonable(value):
         raise CompileError(wording.too_large(node.span, MOST_OPERATIONS, f"operations, or more than {DEEPEST} nested"))
-    return value
+    # What is said of the value is said of the call, whose text may stand in another file than the body's.
+    at_call: model.Expression = replace(value, span=node.span)
+    return at_call
 
 
 def _at_call(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lower.driver import lowered, option
 from lower.random_layouts import LayoutMaker
-
 from optdsl.ir.program import Program
 from optdsl.ir.types import Initial, Struct
 from optdsl.lab.remote import RemoteSocket

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lower.driver import lowered, on_wire, option
-from peer.raw_peer import DEFAULT_SYN, raw_client
 
 from differential.hostile import hostile_options
 from differential.objects import BACKENDS, attached
 from differential.replay import Replay, counters_of, refuses
+from lower.driver import lowered, on_wire, option
 from optdsl.ir.machine import Machine
 from optdsl.lab.capture import capture
 from optdsl.lab.hosts import Lab, two_hosts
 from optdsl.lab.remote import RemotePeer
+from peer.raw_peer import DEFAULT_SYN, raw_client
 
 pytestmark = pytest.mark.kernel
 

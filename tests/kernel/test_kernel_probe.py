@@ -55,7 +55,7 @@ def test_options_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     assert probe_kernel.kernel_options() == {"BPF_SYSCALL": "y", "CGROUP_BPF": "y", "HZ": "100"}
     assert probe_kernel.configuration().state is State.WARN
     assert "CONFIG_VETH" in probe_kernel.configuration().detail
-    assert "at least 20 ms" in probe_kernel.timer_frequency().detail
+    assert "above 10 ms" in probe_kernel.timer_frequency().detail
 
 
 def test_a_kernel_without_cgroup_programs(monkeypatch: pytest.MonkeyPatch) -> None:

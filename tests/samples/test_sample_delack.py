@@ -11,11 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from peer.raw_peer import RawConnection, raw_client
 
 from optdsl.lab.attach import attached
 from optdsl.lab.capture import Capture, capture
 from optdsl.lab.pcap import Packet
+from peer.raw_peer import RawConnection, raw_client
 from samples.conftest import Peers
 from samples.conversation import Conversation, conversation
 from samples.counting import nonzero

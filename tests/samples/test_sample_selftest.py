@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from optdsl.lab.attach import attached
+from optdsl.lab.hosts import Host, Lab, two_hosts
 from peer import kernel_selftest, scenario
 from peer.expected import EXPECTED, Carried, carried
 from peer.option import NOTHING, Option
 from peer.scenario import Scenario, run_scenario
 from peer.selftest_side import SelftestSide
-
-from optdsl.lab.attach import attached
-from optdsl.lab.hosts import Host, Lab, two_hosts
 from samples.sample_objects import BACKENDS, compile_sample
 
 pytestmark = pytest.mark.kernel
