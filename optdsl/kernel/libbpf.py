@@ -118,7 +118,7 @@ class Object:
     @cached_property
     def btf(self) -> Btf | None:
         """The types of the object; None if it was compiled without."""
-        handle = c.library().bpf_object__btf(self._handle)
+        handle = c.libbpf().bpf_object__btf(self._handle)
         if not handle:
             return None
         size = ctypes.c_uint32()
@@ -140,7 +140,7 @@ class Object:
     @property
     def programs(self) -> list[str]:
         """The names of the programs."""
-        library = c.library()
+        library = c.libbpf()
         return [library.bpf_program__name(handle).decode() for handle in self._each("bpf_object__next_program")]
 
     def attach_sock_ops(self, program: str, cgroup: Cgroup, mode: AttachMode = AttachMode.LINK) -> Attachment:
@@ -178,7 +178,7 @@ class Object:
             for attachment in self._attachments:
                 attachment.detach()
         finally:
-            c.library().bpf_object__close(handle)
+            c.libbpf().bpf_object__close(handle)
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +190,7 @@ class Object:
 
     def _each(self, next_function: str) -> list[int]:
         """The handles that one of libbpf's iterators yields."""
-        following = getattr(c.library(), next_function)
+        following = getattr(c.libbpf(), next_function)
         handles: list[int] = []
         while handle := following(self._handle, handles[-1] if handles else None):
             handles.append(handle)

@@ -84,7 +84,7 @@ _messages: list[str] = []
 
 
 @cache
-def library() -> ctypes.CDLL:
+def libbpf() -> ctypes.CDLL:
     """The library with all signatures set. Raises KernelError if it is missing or lacks one of the functions."""
     try:
         loaded = ctypes.CDLL(_LIBRARY, use_errno=True)
@@ -99,7 +99,7 @@ def library() -> ctypes.CDLL:
 
 def call(name: str, what: str, *arguments: Any, accept: tuple[int, ...] = ()) -> int:
     """Calls a function that returns a negative error number; those in `accept` are returned rather than raised."""
-    function: Callable[..., int] = getattr(library(), name)
+    function: Callable[..., int] = getattr(libbpf(), name)
     _messages.clear()
     result = function(*arguments)
     if result < 0 and -result not in accept:
@@ -109,7 +109,7 @@ def call(name: str, what: str, *arguments: Any, accept: tuple[int, ...] = ()) ->
 
 def pointer(name: str, what: str, *arguments: Any) -> int:
     """Calls a function that returns a pointer, null for an error."""
-    function: Callable[..., int | None] = getattr(library(), name)
+    function: Callable[..., int | None] = getattr(libbpf(), name)
     _messages.clear()
     result = function(*arguments)
     if not result:
@@ -119,7 +119,7 @@ def pointer(name: str, what: str, *arguments: Any) -> int:
 
 def version() -> str:
     """The version of the library, such as `v1.1`."""
-    text: bytes = library().libbpf_version_string()
+    text: bytes = libbpf().libbpf_version_string()
     return text.decode()
 
 
@@ -127,7 +127,7 @@ def _failure(what: str, number: int) -> KernelError:
     message, log = split_verifier_log("".join(_messages))
     if number >= _OWN_ERRORS:
         text = ctypes.create_string_buffer(_MESSAGE_SIZE)
-        library().libbpf_strerror(number, text, len(text))
+        libbpf().libbpf_strerror(number, text, len(text))
         return KernelError(what, None, f"{text.value.decode()}\n{message}", log)
     return KernelError(what, number, message, log)
 

@@ -19,7 +19,7 @@ class Map:
     """A map of a loaded object."""
 
     def __init__(self, handle: int, btf: Btf | None) -> None:
-        library = c.library()
+        library = c.libbpf()
         self._handle = handle
         self._btf = btf
         self.name: str = library.bpf_map__name(handle).decode()
@@ -35,7 +35,7 @@ class Map:
     def lookup(self, key: bytes) -> bytes | None:
         """The value under a key, None if there is none. Per-CPU maps: those of all CPUs, each padded to 8 bytes."""
         self._check_key(key)
-        size = self._stride * c.library().libbpf_num_possible_cpus() if self.per_cpu else self.value_size
+        size = self._stride * c.libbpf().libbpf_num_possible_cpus() if self.per_cpu else self.value_size
         value = ctypes.create_string_buffer(size)
         what = f"cannot read map {self.name}"
         missing = c.call("bpf_map_lookup_elem", what, self.fd, key, value, accept=(errno.ENOENT,))
@@ -49,7 +49,7 @@ class Map:
     def update(self, key: bytes, value: bytes) -> None:
         """Sets the value under a key (BPF_ANY). Per-CPU maps take what `lookup` returns."""
         self._check_key(key)
-        expected = self._stride * c.library().libbpf_num_possible_cpus() if self.per_cpu else self.value_size
+        expected = self._stride * c.libbpf().libbpf_num_possible_cpus() if self.per_cpu else self.value_size
         if len(value) != expected:
             raise KernelError(f"map {self.name} holds values of {expected} bytes, not {len(value)}", errno.EINVAL)
         c.call("bpf_map_update_elem", f"cannot write map {self.name}", self.fd, key, value, 0)
@@ -103,7 +103,7 @@ class Map:
     @property
     def value_type(self) -> tuple[Btf, int]:
         """The types of the object and the id of the value's. Raises KernelError (ENOENT) without BTF."""
-        type_id: int = c.library().bpf_map__btf_value_type_id(self._handle)
+        type_id: int = c.libbpf().bpf_map__btf_value_type_id(self._handle)
         if self._btf is not None and not type_id:
             type_id = self._btf.find(DataSection, self.name) or 0
         if self._btf is None or not type_id:

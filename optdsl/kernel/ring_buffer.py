@@ -29,7 +29,7 @@ class RingBuffer:
         """Stops following; once is enough."""
         handle, self._handle = self._handle, 0
         if handle:
-            c.library().ring_buffer__free(handle)
+            c.libbpf().ring_buffer__free(handle)
 
     def _keep(self, _context: int, record: int, size: int) -> int:
         self._records.append(ctypes.string_at(record, size))

@@ -102,7 +102,7 @@ def test_values_per_cpu(opened: Object) -> None:
     opened.load()
     counters = opened.map("counters")
     cpus = counters.lookup_per_cpu(bytes(4))
-    assert len(cpus) == libbpf_binding.library().libbpf_num_possible_cpus()
+    assert len(cpus) == libbpf_binding.libbpf().libbpf_num_possible_cpus()
     counters.update(bytes(4), struct.pack("=QQQ", 1, 2, 3) * len(cpus))
     n = len(cpus)
     assert counters.read() == {"delayed_ack": {"sent": n, "received": 2 * n, "failed": 3 * n}}
