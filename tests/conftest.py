@@ -7,8 +7,14 @@ and with `OPTDSL_REQUIRE_KERNEL=1` (as in CI) they fail instead.
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
+
+
+def pytest_configure() -> None:
+    # A shell starts background jobs with SIGINT ignored, and children would inherit that: tests interrupt theirs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
