@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_CALLS = 1000
 """Calls inlined in one statement: functions that call others twice grow exponentially."""
+MOST_INSIDE = 16
+"""Functions that call functions."""
 
 
 # ---------------------------------------------------------------------------------------------- declarations
@@ -129,6 +131,8 @@ def inlined(
     session.inlined += 1
     if session.inlined > MOST_CALLS:
         raise CompileError(wording.too_large(node.span, MOST_CALLS, "calls"))
+    if len(checker.calling) >= MOST_INSIDE:
+        raise CompileError(wording.too_large(node.span, MOST_INSIDE, "calls inside one another"))
     most = len(function.arguments)
     if len(node.arguments) != most:
         counted = f"{most} value{'' if most == 1 else 's'}"

@@ -12,6 +12,7 @@ from optdsl.diagnostics import layouts as layout_wording
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as target_wording
 from optdsl.diagnostics import values as wording
+from optdsl.diagnostics.syntax import too_deep
 from optdsl.semantics import assignments, conversions, loops, model
 from optdsl.semantics.expressions import ExpressionChecker
 from optdsl.semantics.facts import Facts, assume
@@ -91,6 +92,9 @@ class BlockChecker:
                 self.session.diagnostics.extend(error.diagnostics)
                 if isinstance(statement, tree.Let):
                     inner.declare(statement.name, Broken(), self.session.diagnostics)
+            except RecursionError:
+                self.failed = True
+                self.session.diagnostics.add(too_deep(statement.span))
             if isinstance(statement, tree.Let):
                 inner.pending.pop(statement.name.text, None)
         self.session.unused.extend(unused_names(inner))

@@ -23,10 +23,10 @@ from optdsl.source import Source, Span
 from optdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from lark import Lark, Token
+    from lark import Lark, ParseTree, Token
 
 DEEPEST = 100
-"""Brackets and operators may nest this deep: more is a mistake or an attack, and would exhaust Python's stack."""
+"""Blocks, brackets and operators may nest this deep: more is a mistake or an attack that would exhaust the stack."""
 
 _WORDS = {
     "NAME": "a name", "INTEGER": "a number", "QUANTITY": "a quantity such as `100ms`",
@@ -64,9 +64,10 @@ def parse(source: Source) -> tree.File:
 
     from optdsl.syntax.declarations import TreeBuilder
 
-    _check_depth(source)
     try:
-        file: tree.File = TreeBuilder(source).transform(_lark().parse(source.text))
+        parsed = _lark().parse(source.text)
+        _check_levels(source, parsed)
+        file: tree.File = TreeBuilder(source).transform(parsed)
     except UnexpectedCharacters as error:
         raise CompileError(_bad_character(source, error.pos_in_stream or 0)) from None
     except UnexpectedToken as error:
@@ -75,8 +76,6 @@ def parse(source: Source) -> tree.File:
         if isinstance(error.orig_exc, CompileError):
             raise error.orig_exc from None
         raise
-    except RecursionError:
-        raise CompileError(wording.too_deep(Span(source, 0, 0))) from None
     if not file.items:
         raise CompileError(wording.empty_file(source))
     return file
@@ -159,26 +158,25 @@ def _in_words(accepted: set[str]) -> list[str]:
     return sorted(words - {_WORDS["DOC"]}, key=lambda word: (not word.startswith("a "), word))
 
 
-def _brackets(source: Source) -> list[tuple[int, str]]:
-    """The brackets of a text outside comments and quotation marks, with their offsets."""
-    found = _PIECES.finditer(source.text)
-    return [(match.start(), match.group()) for match in found if match.group() in "(){}[]"]
+def _check_levels(source: Source, parsed: ParseTree) -> None:
+    """Raises where something is nested too deeply for the stages behind, which recurse."""
+    from lark import Tree
 
-
-def _check_depth(source: Source) -> None:
-    depth = 0
-    for offset, bracket in _brackets(source):
-        depth += 1 if bracket in "({[" else -1
-        if depth > DEEPEST:
-            raise CompileError(wording.too_deep(Span(source, offset, offset + 1)))
+    waiting: list[tuple[ParseTree, int]] = [(parsed, 0)]
+    while waiting:
+        node, level = waiting.pop()
+        if level > DEEPEST:
+            start = 0 if node.meta.empty else node.meta.start_pos
+            raise CompileError(wording.too_deep(Span(source, start, start + 1)))
+        waiting.extend((child, level + 1) for child in node.children if isinstance(child, Tree))
 
 
 def _unclosed_brace(source: Source) -> Span | None:
     """The innermost bracket that is still open at the end."""
     opened: list[int] = []
-    for offset, bracket in _brackets(source):
-        if bracket in "({[":
-            opened.append(offset)
-        elif opened:
+    for match in _PIECES.finditer(source.text):
+        if match.group() in ("(", "{", "["):
+            opened.append(match.start())
+        elif match.group() in (")", "}", "]") and opened:
             opened.pop()
     return Span(source, opened[-1], opened[-1] + 1) if opened else None
