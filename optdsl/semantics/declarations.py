@@ -224,7 +224,7 @@ def check_table(session: Session, scope: Scope, node: tree.Table) -> model.Table
     if isinstance(value, PrefixesType):
         raise CompileError(wording.type_not_here(node.value.span, node.value.span.text, "a value of a table"))
     if len(node.entries.entries) > MOST_ENTRIES:
-        raise CompileError(wording.too_many(node.span, "entries", len(node.entries.entries), MOST_ENTRIES))
+        raise CompileError(wording.too_many(node.name.span, "entries", len(node.entries.entries), MOST_ENTRIES))
     keys, values = natural_interval(key), natural_interval(value)
     seen: dict[int, Span] = {}
     entries: list[tuple[int, int | bytes]] = []

@@ -70,17 +70,21 @@ def check_collisions(
 ) -> None:
     """Tells of options, tables and records whose names the compiler gives to something of its own."""
     options, tables = tuple(options), tuple(tables)
+    of_options, of_tables = {name.text for name in options}, {name.text for name in tables}
     for name in (*options, *tables, *records):
-        owner = _owner(name.text, options, tables)
+        owner = _owner(name.text, of_options, of_tables)
         if owner:
             diagnostics.add(wording.generated_name(name.span, name.text, owner))
 
 
-def _owner(name: str, options: tuple[tree.Name, ...], tables: tuple[tree.Name, ...]) -> str:
+def _owner(name: str, options: set[str], tables: set[str]) -> str:
+    """What a name belongs to already; nothing for a free one."""
     if name in _GENERATED:
         return _GENERATED[name]
-    for prefixes, pattern, what in ((options, _OF_OPTION, "option"), (tables, _OF_TABLE, "table")):
-        for owner in prefixes:
-            if name.startswith(f"{owner.text}_") and pattern.fullmatch(name[len(owner.text) + 1 :]):
-                return f"it belongs to {what} `{owner.text}`"
+    for match in re.finditer("_", name):
+        first, rest = name[: match.start()], name[match.end() :]
+        if first in options and _OF_OPTION.fullmatch(rest):
+            return f"it belongs to option `{first}`"
+        if first in tables and _OF_TABLE.fullmatch(rest):
+            return f"it belongs to table `{first}`"
     return ""

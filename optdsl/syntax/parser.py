@@ -168,7 +168,7 @@ def _check_levels(source: Source, parsed: ParseTree) -> None:
         if level > DEEPEST:
             start = 0 if node.meta.empty else node.meta.start_pos
             raise CompileError(wording.too_deep(Span(source, start, start + 1)))
-        waiting.extend((child, level + 1) for child in node.children if isinstance(child, Tree))
+        waiting.extend((child, level + 1) for child in reversed(node.children) if isinstance(child, Tree))
 
 
 def _unclosed_brace(source: Source) -> Span | None:
