@@ -7,10 +7,10 @@ callback finds the modules that `use` names.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from optdsl.diagnostics import CompileError, Diagnostics
+from optdsl.record import field, record
 from optdsl.source import Source
 from optdsl.targets import Target, mainline
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optdsl.syntax import tree
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """How to compile. `name` is that of the BPF program: a C identifier of at most 15 characters."""
 

@@ -7,16 +7,17 @@ verifier log all lead back to the same characters of the `.opt` file.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+
+from optdsl.record import field, record
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Source:
     """One `.opt` text. `name` is what diagnostics show: the path as the user gave it, or `std.x` for a module."""
 
     name: str
-    text: str = field(repr=False)
-    _line_starts: list[int] = field(init=False, repr=False)
+    text: str = field(shown=False)
+    _line_starts: list[int] = field(init=False, shown=False)
 
     def __post_init__(self) -> None:
         starts = [0]
@@ -42,7 +43,7 @@ class Source:
         return self.text[start:end].rstrip("\r")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """The characters `start..end` of a source."""
 

@@ -7,14 +7,13 @@ The reasons are the names of the counters that the generated program keeps: `bad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.semantics.types import BoolType, BytesType, EnumType, NumberType
 from optdsl.semantics.units import Unit, show
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DecodedField:
     """One field: the number on the wire, and the value as the language writes it."""
 
@@ -26,7 +25,7 @@ class DecodedField:
         return f"{self.name}={self.text}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rejected:
     """The option is not as its declaration says."""
 
@@ -59,7 +58,7 @@ def decode(option: model.Option, data: bytes) -> tuple[DecodedField, ...] | Reje
     return Rejected("bad_length") if reader.left else tuple(found)
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Bits:
     """Takes bits from the front of bytes."""
 

@@ -18,10 +18,10 @@ Brackets mark what may be absent; it is drawn where it stands when everything be
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from string import ascii_lowercase, ascii_uppercase, digits
 
 from optdsl.backends.diagram_grid import Box, draw, label_width
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.semantics.types import BoolType, BytesType, EnumType, NumberType
 from optdsl.semantics.units import Unit, show, show_range
@@ -30,7 +30,7 @@ _MOST_ELEMENTS = 4
 """A repeated field with more elements is drawn as one part of varying length."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagram:
     """The lines of the drawing, and the abbreviations in it, by field name."""
 

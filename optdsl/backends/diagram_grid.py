@@ -12,13 +12,14 @@ A box that goes on in the next row has no line between its parts; where they do 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from optdsl.record import record
 
 ROW_BITS = 32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Box:
     """`bits` bits with a label. A box of 0 bits stands for a part of varying length: a row of its own, with open sides.
 
@@ -30,7 +31,7 @@ class Box:
     continued: str = "(cont.)"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Piece:
     """The part of a box that stands in one row, at the bits `start..end`."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from optdsl.cli.errors import AlreadyToldError, InputError, Status, UsageError
 from optdsl.cli.front_end import add_input_arguments, checked_program, told_diagnostics
 from optdsl.cli.output import STANDARD_OUTPUT, write_output
 from optdsl.cli.sources import program_name
+from optdsl.record import record
 
 if TYPE_CHECKING:
     from optdsl.backends.llvm import BackendError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optdsl.semantics.model import CheckedProgram
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Emission:
     """A form of output: the ending of its file, whether it is binary, and how it is made from the IR."""
 

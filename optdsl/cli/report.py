@@ -6,11 +6,11 @@ Pure functions from values to text.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from optdsl.backends.diagram import diagram, field_rows, kind_text, sizes_text
 from optdsl.diagnostics.render_rows import Role, Style, painted
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.semantics.budget import BudgetRow, budget
 from optdsl.targets.version import BASELINE
@@ -19,7 +19,7 @@ _INDENT = "  "
 _BASE_REASON = "TCP header options in BPF programs"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What was written: the form (`--emit`), where to, and the bytes; whether `--kernel` was given."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from enum import Enum
 
+from optdsl.record import field, record
 from optdsl.source import Span
 
 
@@ -20,7 +20,7 @@ class Severity(Enum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Label:
     """A remark under a piece of the source."""
 
@@ -28,7 +28,7 @@ class Label:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Suggestion:
     """A replacement of `span` that would mend the program."""
 
@@ -37,7 +37,7 @@ class Suggestion:
     replacement: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One finding. `code` is stable (`OPT0203`), `message` one sentence without a full stop, `label` under the span."""
 
@@ -49,18 +49,20 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     suggestion: Suggestion | None = None
     severity: Severity = Severity.ERROR
+    file: str | None = None
+    """The file that a finding without a span is about, if it is about one."""
 
     @property
     def is_error(self) -> bool:
         return self.severity is Severity.ERROR
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Diagnostics:
     """Collects the findings of one compile, in order, each once."""
 
     found: list[Diagnostic] = field(default_factory=list)
-    _known: set[Diagnostic] = field(default_factory=set, repr=False)
+    _known: set[Diagnostic] = field(default_factory=set, shown=False)
 
     def add(self, diagnostic: Diagnostic) -> None:
         if diagnostic not in self._known:

@@ -8,15 +8,16 @@ Characters that would command the terminal or reorder the line are shown as pict
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
+
+from optdsl.record import record
 
 TAB_STOP = 4
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cells:
     """A line of text in cells. `columns[i]` is the column of character `i`; one more entry is the column of the end."""
 

@@ -11,13 +11,13 @@ The remark of the rightmost span stands beside its mark where it fits; the other
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from optdsl.diagnostics.render_cells import width_of
 from optdsl.diagnostics.render_rows import Role, Row
+from optdsl.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mark:
     """A span on one line, in columns of the screen: `first..end`, at least one column wide."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 
 from optdsl.diagnostics.render_cells import cells_of, visible
+from optdsl.record import record
 
 
 class Role(Enum):
@@ -22,7 +22,7 @@ class Role(Enum):
     ADDED = "32"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Style:
     """How text is shown: the width of the terminal in columns, and whether it has colours."""
 

@@ -16,18 +16,18 @@ that would hide a single one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from optdsl.diagnostics.render_marks import Mark, mark_rows
 from optdsl.diagnostics.render_rows import Role, Row
 from optdsl.diagnostics.render_window import Window, window
+from optdsl.record import record
 from optdsl.source import Source, Span
 
 _NARROWEST = 24
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Annotation:
     """A span with a remark. Lines count from 1; `first` and `last` are character indices in their lines."""
 

@@ -8,19 +8,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.diagnostics.model import Suggestion
 from optdsl.diagnostics.render_marks import Mark, mark_rows
 from optdsl.diagnostics.render_rows import Role, Row
 from optdsl.diagnostics.render_window import window
+from optdsl.record import record
 from optdsl.source import Source
 
 _MOST_LINES = 6
 _NARROWEST = 24
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Replacement:
     """`text` instead of the characters `start..end` of a source."""
 

@@ -6,14 +6,13 @@ let wish = if granularity == minutes { timeout * 1min } else { timeout * 1s }
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.diagnostics.render_cells import Cells, cells_of
+from optdsl.record import record
 
 _CUT_WIDTH = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """The columns `left..left + width` of a line. What is cut off on a side is shown as `...` inside the window."""
 

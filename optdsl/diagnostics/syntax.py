@@ -67,7 +67,7 @@ def too_deep(span: Span) -> Diagnostic:
 
 
 def not_text(source: Source, reason: str) -> Diagnostic:
-    return Diagnostic("OPT0111", f"{source.name} is not a text file", None, notes=(reason,))
+    return Diagnostic("OPT0111", f"{source.name} is not a text file", None, notes=(reason,), file=source.name)
 
 
 def _either(expected: Sequence[str]) -> str:

@@ -7,11 +7,11 @@ The text of the source line is in the object itself; nothing is read from the di
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
 
 from optdsl.elf.btf_types import Btf
 from optdsl.elf.errors import ObjectError
+from optdsl.record import record
 
 _HEADER = Struct("<HBBIIIII")
 _MAGIC, _VERSION = 0xEB9F, 1
@@ -21,7 +21,7 @@ _FUNCTION = Struct("<II")
 _LINE = Struct("<IIII")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FunctionInfo:
     """A function of BTF type `type` starts `offset` bytes into `section`."""
 
@@ -30,7 +30,7 @@ class FunctionInfo:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LineInfo:
     """From `offset` bytes into `section` on, until the next such record, the code stems from this line of the source.
 
@@ -45,7 +45,7 @@ class LineInfo:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BtfExt:
     """What `.BTF.ext` says, in the order of the file."""
 

@@ -7,13 +7,12 @@ A value is the bytes of one type: of a struct, or of a whole data section whose 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.elf.btf_types import Btf, Composite, DataSection, Enum, Int, Member, Pointer
 from optdsl.elf.errors import MemberRangeError, MemberTypeError, ObjectError, UnknownMemberError
+from optdsl.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where an integer stands within a value: in bits, from the lowest bit of the first byte on."""
 

@@ -1,4 +1,4 @@
-"""BTF, the type information of BPF objects, as one dataclass a kind of type.
+"""BTF, the type information of BPF objects, as one record a kind of type.
 
 Types refer to one another by number; 0 is `void`. `optdsl.elf.btf.parse` makes them of bytes and sees to it that every
 reference leads to a type, so that nobody else need check; `optdsl.kernel.btf` makes them of what bpftool prints. BPF
@@ -9,11 +9,11 @@ objects are little-endian here, and so are the values that these types describe.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from optdsl.elf.errors import ObjectError
 from optdsl.elf.layout import string_at
+from optdsl.record import record
 
 MAX_DEPTH = 32
 """How many types may stand between a type and what it is made of; the kernel's limit (`MAX_RESOLVE_DEPTH`)."""
@@ -26,12 +26,12 @@ _MAX_ANONYMOUS_MEMBERS = 1 << 16
 Linkage: TypeAlias = Literal["static", "global", "extern"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Void:
     """The type number 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Int:
     """An integer of `size` bytes whose value has `bits` bits from bit `bit_offset` on."""
 
@@ -43,7 +43,7 @@ class Int:
     is_boolean: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Float:
     """A floating-point number of `size` bytes."""
 
@@ -51,14 +51,14 @@ class Float:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointer:
     """A pointer, 8 bytes."""
 
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Array:
     """An array of `length` elements."""
 
@@ -66,7 +66,7 @@ class Array:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """A member of a struct or union; `bit_size` is 0 for all but bit fields, the name empty for anonymous ones."""
 
@@ -76,7 +76,7 @@ class Member:
     bit_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Composite:
     """A struct or union of `size` bytes."""
 
@@ -86,7 +86,7 @@ class Composite:
     members: tuple[Member, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Enum:
     """An enumeration of `size` bytes."""
 
@@ -96,7 +96,7 @@ class Enum:
     values: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forward:
     """A struct or union that is only declared."""
 
@@ -104,7 +104,7 @@ class Forward:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Typedef:
     """Another name for a type."""
 
@@ -112,7 +112,7 @@ class Typedef:
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Qualifier:
     """`const`, `volatile`, `restrict`, or the text of a type tag."""
 
@@ -125,7 +125,7 @@ def type_tag(name: str, target: int) -> Qualifier:
     return Qualifier(f'__attribute__((btf_type_tag("{name}")))', target)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parameter:
     """A parameter of a function; the last one of a variadic function has no name and type 0."""
 
@@ -133,7 +133,7 @@ class Parameter:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prototype:
     """The type of a function."""
 
@@ -141,7 +141,7 @@ class Prototype:
     parameters: tuple[Parameter, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A function by name; `prototype` is the number of a `Prototype`."""
 
@@ -150,7 +150,7 @@ class Function:
     linkage: Linkage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variable:
     """A global variable."""
 
@@ -159,7 +159,7 @@ class Variable:
     linkage: Linkage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Placement:
     """Where in its section a variable stands; `variable` is the number of a `Variable`, the rest is in bytes."""
 
@@ -168,7 +168,7 @@ class Placement:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DataSection:
     """A section of variables. Compilers leave `size` 0 and the offsets to relocations."""
 
@@ -177,7 +177,7 @@ class DataSection:
     placements: tuple[Placement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tag:
     """A `btf_decl_tag` on a declaration, or on its member or parameter number `component` unless that is -1."""
 
@@ -193,7 +193,7 @@ BtfType: TypeAlias = (
 NamedType: TypeAlias = Int | Float | Composite | Enum | Forward | Typedef | Function | Variable | DataSection
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Btf:
     """All types of an object, by number, and the strings that `.BTF.ext` shares with them."""
 

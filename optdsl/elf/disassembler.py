@@ -13,9 +13,9 @@ otherwise look up is kept apart, as a note.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from optdsl.elf.encoding import LAST_REGISTER, Alu, Atomic, Callee, Class, Jump, Mode, Word, words
+from optdsl.record import record
 from optdsl.uapi import HELPER_NAMES
 
 UNKNOWN = "<unknown>"
@@ -37,7 +37,7 @@ _SIGN_EXTENDED_BITS = (8, 16, 32)
 _ADDRESS_SPACE_CAST = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """What an instruction refers to by a relocation: a symbol, and a few words on where or what it is."""
 
@@ -45,7 +45,7 @@ class Reference:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instruction:
     """One instruction of a listing.
 

@@ -9,11 +9,11 @@ Source: RFC 9669, sections 3 to 5; for what is newer than the RFC (`may_goto`, `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 
 from optdsl.elf.errors import ObjectError
+from optdsl.record import record
 
 SLOT_SIZE = 8
 """Bytes of a slot; jumps and calls count in slots."""
@@ -64,7 +64,7 @@ class Callee(IntEnum):
     HELPER, LOCAL, KFUNC = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Word:
     """One instruction by its fields; offset and immediate are signed, the latter 64 bits wide if `width` is 2."""
 

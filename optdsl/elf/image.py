@@ -6,7 +6,6 @@ This is the only module that touches pyelftools. Source of the relocation types:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +15,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from optdsl.elf.errors import ObjectError
 from optdsl.elf.layout import read_header, read_sections
+from optdsl.record import record
 
 # Letters of `readelf -S` for the section flags that occur in BPF objects.
 _FLAG_LETTERS = {0x1: "W", 0x2: "A", 0x4: "X", 0x10: "M", 0x20: "S", 0x80000000: "E"}
@@ -26,7 +26,7 @@ _RELOCATION_NAMES = {
 _PATCHED_32 = ("R_BPF_64_ABS32", "R_BPF_64_NODYLD32")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Symbol:
     """An entry of the symbol table; `section` is None for what is declared but not defined here, and for constants.
 
@@ -41,7 +41,7 @@ class Symbol:
     is_global: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImageRelocation:
     """The field `offset` bytes into the section stands for a symbol plus what the field already holds."""
 
@@ -50,7 +50,7 @@ class ImageRelocation:
     symbol: Symbol
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImageSection:
     """A section; `data` is empty where the file holds no bytes for it (`.bss`), `size` is what it takes in memory."""
 
@@ -79,7 +79,7 @@ class ImageSection:
         return self.data[offset : offset + size] if self.type != "nobits" else bytes(size)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Image:
     """All sections, the empty one 0 included, and all symbols of an object, in the order of the file."""
 

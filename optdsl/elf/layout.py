@@ -7,10 +7,10 @@ System V ABI (gABI 4.1, "Object Files") for the records, `include/uapi/linux/elf
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from struct import Struct
 
 from optdsl.elf.errors import ObjectError
+from optdsl.record import record
 
 FILE_HEADER = Struct("<16sHHIQQQIHHHHHH")
 SECTION_HEADER = Struct("<IIQQQQIIQQ")
@@ -28,7 +28,7 @@ _ET_REL = 1
 _EM_BPF = 247
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Header:
     """The file header, reduced to what varies between BPF objects."""
 
@@ -40,7 +40,7 @@ class Header:
     names_index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """One section with its bytes; `body` is empty for sections that occupy no space in the file (`.bss`)."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.elf.btf_values import Value
+from optdsl.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """A section: its size in bytes and its flags in the letters of `readelf -S` (W write, A alloc, X execute, ...)."""
 
@@ -16,7 +15,7 @@ class Section:
     flags: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Relocation:
     """An instruction that refers to a symbol.
 
@@ -31,7 +30,7 @@ class Relocation:
     place: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SourceLine:
     """From slot `slot` of a function on, the code stems from this line; `text` is the line as it stands in the file.
 
@@ -45,7 +44,7 @@ class SourceLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A program that can be loaded, or a sub-program that others call.
 
@@ -67,7 +66,7 @@ class Function:
         return len(self.code) // 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TypeText:
     """The type of a map's keys or values.
 
@@ -79,7 +78,7 @@ class TypeText:
     definition: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Map:
     """A map as declared in `.maps`.
 
@@ -96,7 +95,7 @@ class Map:
     is_pinned: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variable:
     """A global variable with the value it has before the program runs.
 
@@ -119,7 +118,7 @@ DECODED_SIZE = 64 * 1024
 """Variables larger than this many bytes, buffers by all likelihood, are listed without their value."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ObjectFile:
     """A BPF object. Everything is in the order of the file; variables are sorted by section and offset."""
 

@@ -11,11 +11,11 @@ name, sections nobody refers to) go as well. The output depends on the input alo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from optdsl.elf import layout
 from optdsl.elf.errors import ObjectError
 from optdsl.elf.layout import Section
+from optdsl.record import record, replace
 
 _DROPPED_PREFIX = b".debug_"
 _DROPPED_NAMES = frozenset({b".comment", b".llvm_addrsig"})
@@ -24,7 +24,7 @@ _UNSUPPORTED = frozenset({layout.SHT_RELA, layout.SHT_GROUP, layout.SHT_SYMTAB_S
 _MAX_ALIGNMENT = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Symbol:
     name: bytes
     info: int

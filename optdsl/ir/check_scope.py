@@ -8,12 +8,12 @@ paths join it is the union.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
 from optdsl.ir.program import Function, Program
 from optdsl.ir.types import Type
+from optdsl.record import field, record
 from optdsl.source import Span
 
 
@@ -31,7 +31,7 @@ LIVE: PointerStates = frozenset({PointerState.LIVE})
 DEAD: PointerStates = frozenset({PointerState.DEAD})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flow:
     """The pointers declared so far on the paths that lead here, or that no path does."""
 
@@ -68,14 +68,14 @@ class Origin(Enum):
     RECORD = "record"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberName:
     """A local number. Only parameters and what `Let` declares may be assigned to."""
 
     assignable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PointerName:
     """A local pointer. `type` is None where the map that it points into is missing, which has been reported."""
 
@@ -83,7 +83,7 @@ class PointerName:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BufferName:
     size: int
 

@@ -8,7 +8,6 @@ negative error number where they fail; the numbers are Linux's, whatever system 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
 
 from optdsl.ir.memory import Decoded, InterpreterError
 from optdsl.ir.sock_ops import (
@@ -21,6 +20,7 @@ from optdsl.ir.sock_ops import (
     SMALLEST_OPTION,
 )
 from optdsl.ir.types import Path
+from optdsl.record import field, record
 from optdsl.targets.sockops import SockOp
 
 EPERM, ENOENT, EFAULT, EEXIST, EINVAL, ENOSPC, ENOMSG, ENOPROTOOPT = 1, 2, 14, 17, 22, 28, 42, 92
@@ -31,7 +31,7 @@ SetSocketOptionHandler = Callable[[int, int, int | bytes], int]
 GetSocketOptionHandler = Callable[[int, int, int], bytes | int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SockOpsContext:
     """What the kernel passes to one invocation.
 
@@ -57,7 +57,7 @@ class SockOpsContext:
                 raise ValueError(f"{name} = {value} does not fit into {CONTEXT_FIELDS[name]} bits")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reserved:
     """`bpf_reserve_hdr_opt()` of `length` bytes; `result` is 0 or a negative error."""
 
@@ -65,7 +65,7 @@ class Reserved:
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stored:
     """`bpf_store_hdr_opt()` of `option`; `result` is 0 or a negative error."""
 
@@ -73,7 +73,7 @@ class Stored:
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loaded:
     """`bpf_load_hdr_opt()`: `option` is what was copied, `result` the option's length or a negative error."""
 
@@ -83,7 +83,7 @@ class Loaded:
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketOptionSet:
     """`bpf_setsockopt()`: a number, or the bytes of a text."""
 
@@ -93,7 +93,7 @@ class SocketOptionSet:
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketOptionRead:
     """`bpf_getsockopt()`."""
 
@@ -103,7 +103,7 @@ class SocketOptionRead:
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FlagsSet:
     """`bpf_sock_ops_cb_flags_set()`: all flags of the socket afterwards."""
 
@@ -111,7 +111,7 @@ class FlagsSet:
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Emitted:
     """A record that was submitted to user space."""
 
@@ -120,7 +120,7 @@ class Emitted:
     values: Decoded
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Counted:
     """A counter that was incremented."""
 

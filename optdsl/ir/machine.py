@@ -12,7 +12,6 @@ For example:
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from optdsl.ir.interpreter import Interpreter
@@ -31,12 +30,13 @@ from optdsl.ir.memory import Decoded, InterpreterError, ProgramMemory, Region, d
 from optdsl.ir.program import Program
 from optdsl.ir.sock_ops import NO_OPERATION, TCP_HEADER_SIZE, TCP_OPTION_SPACE
 from optdsl.ir.types import Initial, MapKind, Scalar, Type, encode, resolve
+from optdsl.record import record
 from optdsl.targets.sockops import SockOp
 
 EffectType = TypeVar("EffectType", bound=Effect)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunResult:
     """What one invocation did.
 
@@ -167,7 +167,7 @@ def _path(steps: list[str]) -> tuple[str | int, ...]:
     return tuple(int(step) if step.isdecimal() else step for step in steps)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Packet:
     """An outgoing packet: all its options, those of the kernel (`kernel_options`) first, and the runs that made it.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 
 from optdsl.ir.program import Program
 from optdsl.ir.types import Array, ByteArray, Initial, MapKind, Scalar, Section, Struct, Type, encode
+from optdsl.record import record
 from optdsl.source import Span
 
 # What memory means: numbers, bytes, text, lists of elements, and dictionaries of members.
@@ -68,7 +68,7 @@ class Region:
             raise InterpreterError(f"bytes {offset}..{offset + size} of {self.name}, which has {len(self.data)}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointer:
     """A place in memory and the type of what is there."""
 

@@ -7,30 +7,30 @@ own. Each docstring gives the meaning in pseudo-code; `interpreter.py` is that m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from optdsl.ir.types import Path, Struct, Type
+from optdsl.record import record
 from optdsl.source import Span
 
 # ---------------------------------------------------------------------------------------------------- places
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GlobalRoot:
     """The global variable `name`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PointerRoot:
     """What the local pointer `name` points to: a parameter, a socket's storage, a map value, a record."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BufferRoot:
     """The local byte buffer `name` on the stack."""
 
@@ -40,7 +40,7 @@ class BufferRoot:
 Root = GlobalRoot | PointerRoot | BufferRoot
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """A piece of memory: a root, and the members and elements selected from it.
 
@@ -86,7 +86,7 @@ class Comparison(Enum):
     GE = ">="
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Const:
     """`value`, in 0..2**64."""
 
@@ -94,7 +94,7 @@ class Const:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Local:
     """The number in local variable or number parameter `name`."""
 
@@ -102,7 +102,7 @@ class Local:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binary:
     """`left operator right`."""
 
@@ -112,7 +112,7 @@ class Binary:
     right: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Select:
     """`condition ? yes : no`. Both are evaluated; neither has effects."""
 
@@ -122,7 +122,7 @@ class Select:
     no: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AsNumber:
     """1 if the condition holds, else 0."""
 
@@ -130,7 +130,7 @@ class AsNumber:
     condition: Condition
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """A field of `struct bpf_sock_ops` as stored there, zero-extended: `srtt_us`, `args[0]`, `remote_ip6[3]`."""
 
@@ -138,7 +138,7 @@ class Context:
     field: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SwapBytes:
     """The low `bits` (16, 32 or 64) of `value` with their bytes reversed."""
 
@@ -147,7 +147,7 @@ class SwapBytes:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Load:
     """The scalar at `place`, zero-extended."""
 
@@ -155,7 +155,7 @@ class Load:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadBytes:
     """`size` (1..8) bytes of a byte array or buffer from `offset`, most significant first, as a number.
 
@@ -174,7 +174,7 @@ Value = Const | Local | Binary | Select | AsNumber | Context | SwapBytes | Load 
 # ------------------------------------------------------------------------------------------------ conditions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Always:
     """True or false."""
 
@@ -182,7 +182,7 @@ class Always:
     holds: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compare:
     """`left comparison right`, unsigned."""
 
@@ -192,7 +192,7 @@ class Compare:
     right: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Both:
     """`left and right`; `right` is evaluated only if `left` holds."""
 
@@ -201,7 +201,7 @@ class Both:
     right: Condition
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Either:
     """`left or right`; `right` is evaluated only if `left` does not hold."""
 
@@ -210,7 +210,7 @@ class Either:
     right: Condition
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Not:
     """`not condition`."""
 
@@ -218,7 +218,7 @@ class Not:
     condition: Condition
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IsNegative:
     """`value` as a signed 64-bit number is below 0: how helpers report an error."""
 
@@ -226,7 +226,7 @@ class IsNegative:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IsNull:
     """The local pointer `pointer` is NULL, or with pointer `ctx.sk` the context has no full socket."""
 
@@ -239,7 +239,7 @@ Condition = Always | Compare | Both | Either | Not | IsNegative | IsNull
 # ------------------------------------------------------------------------------------------------ statements
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Let:
     """`u64 name = value`: declares a local number, which `Assign` may change. Names are unique in a function."""
 
@@ -248,7 +248,7 @@ class Let:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assign:
     """`name = value`."""
 
@@ -257,7 +257,7 @@ class Assign:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeclareBuffer:
     """`u8 name[size] = {}`: a zeroed byte buffer on the stack, aligned to 8. Lives until the function returns."""
 
@@ -266,7 +266,7 @@ class DeclareBuffer:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Store:
     """`place = value`, truncated to the scalar's width (what the user wrote has been proven to fit)."""
 
@@ -275,7 +275,7 @@ class Store:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoreBytes:
     """The low `size` (1..8) bytes of `value` to `place[offset..]`, most significant first. Offsets: see `LoadBytes`."""
 
@@ -286,7 +286,7 @@ class StoreBytes:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class If:
     """`if (condition) yes else no`."""
 
@@ -296,7 +296,7 @@ class If:
     no: Block = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repeat:
     """`for (name = 0; name < count; name++) body`; `count` is a constant from 1 to 64."""
 
@@ -306,14 +306,14 @@ class Repeat:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Break:
     """Leaves the innermost `Repeat`."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Return:
     """Leaves the function, with a number where it returns one."""
 
@@ -321,7 +321,7 @@ class Return:
     value: Value | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Case:
     """One arm of a `Switch`: `values` are (number, name of the kernel's constant)."""
 
@@ -329,7 +329,7 @@ class Case:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Switch:
     """Runs the body of the case that holds the number, or nothing. Cases do not fall through."""
 
@@ -338,14 +338,14 @@ class Switch:
     cases: tuple[Case, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddressOf:
     """A pointer to `place`, as an argument of a call."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """`[u64 result =] function(ctx, arguments...)`: a function of this program; `ctx` is always passed."""
 
@@ -355,7 +355,7 @@ class Call:
     result: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GetStorage:
     """`struct *pointer = bpf_sk_storage_get(&map, ctx->sk, NULL, create ? CREATE : 0)`.
 
@@ -368,7 +368,7 @@ class GetStorage:
     create: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LookupMap:
     """`value *pointer = bpf_map_lookup_elem(&map, &key)`: `key` is the scalar key, or (array maps) the index."""
 
@@ -378,7 +378,7 @@ class LookupMap:
     key: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Count:
     """`counters[this CPU].path += 1`, for a 64-bit counter. Does nothing if the map is missing."""
 
@@ -386,7 +386,7 @@ class Count:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetCallbackFlags:
     """`bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | flags)`: never clears what another program set."""
 
@@ -394,7 +394,7 @@ class SetCallbackFlags:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReserveOption:
     """`result = bpf_reserve_hdr_opt(ctx, length, 0)`; HDR_OPT_LEN only."""
 
@@ -403,7 +403,7 @@ class ReserveOption:
     length: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoreOption:
     """`result = bpf_store_hdr_opt(ctx, place, capacity, 0)`; WRITE_HDR_OPT only. The option's own length byte rules."""
 
@@ -413,7 +413,7 @@ class StoreOption:
     capacity: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadOption:
     """`result = bpf_load_hdr_opt(ctx, place, capacity, flags)`: the option's length, or a negative error.
 
@@ -428,7 +428,7 @@ class LoadOption:
     from_syn: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetSocketOption:
     """`result = bpf_setsockopt(ctx, level, option, &value, size)`.
 
@@ -443,7 +443,7 @@ class SetSocketOption:
     value: Value | Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GetSocketOption:
     """`result = bpf_getsockopt(ctx, level, option, place, size)` into a local buffer."""
 
@@ -455,7 +455,7 @@ class GetSocketOption:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Now:
     """`u64 name = bpf_ktime_get_ns()`."""
 
@@ -463,7 +463,7 @@ class Now:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReserveRecord:
     """`struct *pointer = bpf_ringbuf_reserve(&map, sizeof(struct), 0)`: NULL if the ring is full; not zeroed."""
 
@@ -473,7 +473,7 @@ class ReserveRecord:
     record: Struct
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SubmitRecord:
     """`bpf_ringbuf_submit(pointer, 0)`: afterwards the pointer is dead."""
 
@@ -490,7 +490,7 @@ Statement = (
 Block = tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parameter:
     """A parameter after `ctx`: a number (`points_to` is None) or a pointer, never NULL, to memory of a type."""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import assert_never
 
 from optdsl.ir import ops
 from optdsl.ir import types as t
+from optdsl.record import record
 from optdsl.source import Span
 
 INDENT = "    "
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One line of text and, for code, the source it comes from."""
 

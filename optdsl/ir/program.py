@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.ir.ops import Block, Parameter
 from optdsl.ir.types import GlobalVariable, MapDefinition, Struct
+from optdsl.record import record
 from optdsl.source import Source, Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A function. `struct bpf_sock_ops *ctx` is its first parameter and not listed.
 
@@ -26,7 +25,7 @@ class Function:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """One BPF object with one sock_ops program.
 

@@ -5,11 +5,12 @@ Layouts are those of C on BPF (little-endian, natural alignment), so that both b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from optdsl.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Scalar:
     """An unsigned integer of 8, 16, 32 or 64 bits.
 
@@ -28,7 +29,7 @@ class Scalar:
         return self.bits // 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ByteArray:
     """`length` bytes. `text` marks NUL-padded characters (`char[length]` in C).
 
@@ -48,7 +49,7 @@ class ByteArray:
         return 8 if self.aligned else 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Array:
     """`length` elements of one type."""
 
@@ -64,7 +65,7 @@ class Array:
         return self.element.alignment
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """A member of a struct. `doc` becomes a comment in C."""
 
@@ -73,7 +74,7 @@ class Member:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Struct:
     """A named struct with C's natural layout."""
 
@@ -163,7 +164,7 @@ class Section(Enum):
     CONSTANTS = ".rodata"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GlobalVariable:
     """A variable in a data section. Parameters are read afresh at each use, because user space may change them."""
 
@@ -183,7 +184,7 @@ class MapKind(Enum):
     RINGBUF = 27
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MapDefinition:
     """A BPF map. A ring buffer has neither key nor value; `max_entries` is then its size in bytes."""
 

@@ -8,7 +8,6 @@ import errno
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from optdsl.kernel.btf import Btf, Value, replaced, total
 from optdsl.kernel.btf_json import read_bpftool
 from optdsl.kernel.cgroups import Cgroup, cgroup2_mounts
 from optdsl.kernel.errors import KernelError, split_verifier_log
+from optdsl.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pinned:
     """A loaded object: a directory on bpffs with a pin for each of its programs and maps."""
 
@@ -47,7 +47,7 @@ class Pinned:
         bpffs.unpin(self.directory)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MapEntry:
     """An entry of a map: one value, or one for each possible CPU; decoded if the map has BTF, else a list of bytes."""
 

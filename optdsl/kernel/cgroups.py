@@ -11,11 +11,11 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from optdsl.kernel.errors import KernelError
 from optdsl.kernel.mounts import mounts_of
+from optdsl.record import record
 
 _REMOVE_TIMEOUT = 5.0
 _POLL_INTERVAL = 0.01
@@ -38,7 +38,7 @@ def root() -> "Cgroup":
     return Cgroup(mounts[0])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cgroup:
     """One control group, named by its directory."""
 

@@ -1,7 +1,8 @@
 """What one check of this machine found."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from optdsl.record import record
 
 
 class State(StrEnum):
@@ -12,7 +13,7 @@ class State(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One fact: what was looked at, how it is, and a command that mends it (empty if there is none)."""
 

@@ -1,13 +1,14 @@
 """Where the kernel's file systems are mounted, as /proc/mounts tells it."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from optdsl.record import record
 
 PROC_MOUNTS = Path("/proc/mounts")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mount:
     """One line of /proc/mounts: fstab(5) fields, with octal escapes undone."""
 

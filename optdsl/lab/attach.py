@@ -10,7 +10,6 @@ Hosts of one `attached` share counters and parameters; for separate ones attach 
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +19,13 @@ from optdsl.kernel.btf import Value
 from optdsl.kernel.errors import KernelError
 from optdsl.lab.hosts import Host
 from optdsl.lab.leftovers import unique_name
+from optdsl.record import record
 
 _PARAMS: Final = ".data.params"
 _COUNTERS: Final = "counters"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttachedProgram:
     """An object that is loaded, pinned and attached."""
 

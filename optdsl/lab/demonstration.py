@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,14 @@ from optdsl.lab.hosts import Lab, two_hosts
 from optdsl.lab.pcap import Packet
 from optdsl.lab.sockets import SocketSnapshot, snapshot
 from optdsl.lab.transfer import Transfer, WebServer, download, start_web_server
+from optdsl.record import record
 
 FAST_BYTES = 200_000
 SLOW_BYTES, PAUSE = 512 * 20, 0.05
 """A slow answer after the fast one, so that there is time to look at its socket, which has left quick ACKs by then."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run:
     """One transfer, quick first and then slow, as it was seen."""
 
@@ -35,7 +35,7 @@ class Run:
     """The client's socket near the end of the slow transfer."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Demonstration:
     """Both runs, and the counters of each host after the second."""
 

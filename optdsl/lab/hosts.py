@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from optdsl.kernel import cgroups, tools
 from optdsl.kernel.cgroups import Cgroup
 from optdsl.lab.errors import CommandError, LabError
 from optdsl.lab.leftovers import NAMESPACES, unique_name
+from optdsl.record import field, record
 
 _INTERFACE: Final = "eth0"
 _READY_TIMEOUT: Final = 5.0
@@ -31,7 +31,7 @@ _TERMINATE_TIMEOUT: Final = 1.0
 _JOIN_AND_EXEC: Final = 'echo $$ > "$0" && exec "$@"'
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Host:
     """One end of the lab."""
 
@@ -42,7 +42,7 @@ class Host:
     ipv4: str
     ipv6: str
     interface: str = _INTERFACE
-    _processes: list[subprocess.Popen[str]] = field(default_factory=list, repr=False, compare=False)
+    _processes: list[subprocess.Popen[str]] = field(default_factory=list, shown=False, compare=False)
 
     def address(self, *, ipv6: bool = False) -> str:
         """The address of one family."""
@@ -168,7 +168,7 @@ class Host:
         return ["/bin/sh", "-c", _JOIN_AND_EXEC, str(self.cgroup.procs), *enter, tools.find(command[0]), *command[1:]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lab:
     """Two hosts that can reach each other, and the control group above theirs."""
 

@@ -7,9 +7,10 @@ RFC 791, RFC 8200 and RFC 9293 section 3.1; link types as listed by tcpdump.org.
 import ipaddress
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final, NamedTuple
+
+from optdsl.record import record
 
 _MAGICS: Final = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}
 """Magic number to nanoseconds per unit of the second time stamp word."""
@@ -44,7 +45,7 @@ class Option(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Packet:
     """A TCP segment as it was captured. Segmentation offload shows several segments of one connection as a long one."""
 

@@ -16,11 +16,11 @@ import json
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from optdsl.lab.errors import LabError
 from optdsl.lab.hosts import Host
+from optdsl.record import field, record
 
 T = TypeVar("T")
 Options = Mapping[str, int | str]
@@ -63,7 +63,7 @@ class Pending(Generic[T]):
         self._answer = answer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Received:
     """What a receive brought: bytes, and whether the other side has finished (FIN)."""
 
@@ -71,11 +71,11 @@ class Received:
     finished: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RemoteSocket:
     """A socket on a host: a listener, or a connection."""
 
-    peer: "RemotePeer" = field(repr=False)
+    peer: "RemotePeer" = field(shown=False)
     name: str
     port: int
     """The local port; for an accepted connection the remote one."""

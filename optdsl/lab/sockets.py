@@ -1,10 +1,10 @@
 """What the kernel tells about the TCP sockets of a host, by ss(8) of iproute2."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from optdsl.lab.hosts import Host
+from optdsl.record import record
 
 _LINE: Final = re.compile(
     r"(?P<state>\S+)\s+(?P<recv_q>\d+)\s+(?P<send_q>\d+)\s+(?P<local>\S+)\s+(?P<remote>\S+)(?P<rest>.*)"
@@ -16,7 +16,7 @@ _DETAIL: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Endpoint:
     """Address and port; the port of a wildcard is 0."""
 
@@ -24,7 +24,7 @@ class Endpoint:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketSnapshot:
     """One TCP socket at one moment."""
 

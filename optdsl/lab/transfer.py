@@ -1,13 +1,13 @@
 """A real HTTP transfer between the hosts: a Python server on one, curl on the other."""
 
 import json
-from dataclasses import dataclass
 
 from optdsl.lab.errors import LabError
 from optdsl.lab.hosts import Host, Lab
+from optdsl.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebServer:
     """A server that runs until its lab ends: `GET /n` gives n bytes."""
 
@@ -15,7 +15,7 @@ class WebServer:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transfer:
     """What curl reports of one download."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, Words, binary, const, equals
 from optdsl.lower.memory import Memory
 from optdsl.lower.values import store_bytes
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.semantics.types import BytesType, Type
 from optdsl.source import Span
@@ -19,7 +18,7 @@ TEXT_BYTES = 16
 """What the kernel copies of a text at most: TCP_CA_NAME_MAX (`include/net/tcp.h`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttributeSetter:
     """Sets attributes in one function of one option; what the kernel refuses is counted."""
 

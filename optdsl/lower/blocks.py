@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from optdsl.ir import ops
 from optdsl.lower.attributes import AttributeSetter
@@ -13,11 +12,12 @@ from optdsl.lower.memory import Memory
 from optdsl.lower.names import EVENTS
 from optdsl.lower.tables import TableLookup
 from optdsl.lower.values import store, store_constant
+from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.source import Span
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class BlockLowering:
     """Lowers the statements of one function. `chosen` are the values of the fields of a `send` block.
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from optdsl.ir import ops
 from optdsl.ir.program import Function
 from optdsl.lower.names import numbered
 from optdsl.lower.walk import names_used
+from optdsl.record import field, record
 from optdsl.source import Span
 
 Words = tuple[ops.Value, ...]
 """A value: one number, or for long byte strings several, most significant first."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class FunctionBuilder:
     """A function in the making."""
 

@@ -13,7 +13,6 @@ stands in its place is used by nothing, because nothing reads the field without 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, all_of, any_of, binary, compare, const, differs, equals, plus
@@ -21,6 +20,7 @@ from optdsl.lower.layout import groups
 from optdsl.lower.reads import Reader
 from optdsl.lower.uses import Wanted
 from optdsl.lower.values import any_member, inside
+from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.semantics.ranges import of_bits
 from optdsl.semantics.types import EnumType
@@ -31,7 +31,7 @@ _FEW = 4
 """So many lengths are compared one by one."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Decoder:
     """Reads one option, `length` bytes at `place`, into the locals that `reader` hands out.
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from optdsl.ir import ops
 from optdsl.ir.program import Function
@@ -27,6 +26,7 @@ from optdsl.lower.parts import Part
 from optdsl.lower.roles import has_role
 from optdsl.lower.uses import receiving_roles
 from optdsl.lower.walk import names_used
+from optdsl.record import field, record
 from optdsl.source import Span
 from optdsl.targets.event import ArgumentIs
 from optdsl.targets.sockops import SockOp
@@ -35,7 +35,7 @@ _IN_CONNECTIONS = frozenset({"connect", "listen", "established"})
 """Events whose operations do more than run handlers."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Dispatch:
     """Collects the functions of the operations, and the cases of the entry that call them."""
 

@@ -7,17 +7,17 @@ shifted together only to be taken apart again. Behind an optional field the offs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, binary, compare, const, differs, plus
 from optdsl.lower.layout import groups
 from optdsl.lower.values import store_constant, word_size
+from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.source import Span
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Encoder:
     """Writes one option to `place`."""
 

@@ -8,7 +8,6 @@ attributes is read before it, because the checker takes every read of one name f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, Words, all_of, binary, compare, const, differs, equals
@@ -17,6 +16,7 @@ from optdsl.lower.prefixes import in_constant_prefixes, in_param_prefixes
 from optdsl.lower.reads import Reader
 from optdsl.lower.uses import nodes
 from optdsl.lower.values import MAPPED, split
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.semantics.types import BoolType, BytesType
 from optdsl.source import Span
@@ -26,7 +26,7 @@ _PARTIAL = (ops.BinaryOperator.DIV, ops.BinaryOperator.MOD, ops.BinaryOperator.S
 """Operations that have no result for some numbers on the right."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class ExpressionLowering:
     """Lowers the expressions of one function."""
 

@@ -6,8 +6,6 @@ One struct for each option inside one struct for each of these, so that names ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from optdsl.ir import ops
 from optdsl.ir.types import (
     U8,
@@ -29,13 +27,14 @@ from optdsl.lower.policies import policy_members
 from optdsl.lower.records import RecordForm, record_forms
 from optdsl.lower.storage_types import scalar_of
 from optdsl.lower.uses import ESTABLISHED, SYN, asks, is_active, is_received, names_a_side
+from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.targets import PacketClass, Role
 
 RING_BYTES = 1 << 18
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Memory:
     """The structs, variables and maps of one program."""
 

@@ -6,8 +6,7 @@ numbered. The names that every generated program has are given first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from optdsl.record import field, record
 from optdsl.semantics.units import ALIASES
 
 SOCKETS, COUNTERS, EVENTS, SCRATCH, SETTINGS = "sockets", "counters", "events", "scratch", "settings"
@@ -16,7 +15,7 @@ SOCKETS, COUNTERS, EVENTS, SCRATCH, SETTINGS = "sockets", "counters", "events", 
 _OWN = frozenset({SOCKETS, COUNTERS, EVENTS, SCRATCH, SETTINGS, "ctx", "boolean", *ALIASES.values()})
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Names:
     """Gives names that no other variable, map or function of the program has."""
 

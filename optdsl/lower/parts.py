@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.ir.program import Function
 from optdsl.lower.memory import Memory
 from optdsl.lower.receiver import Receiver
 from optdsl.lower.sender import Sender
+from optdsl.record import record
 from optdsl.semantics import model
 
 MOST_INLINED = 8
 """With more options than this, their functions stay sub-programs: one function must not outgrow BPF's jumps."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """One option and what was made for it; None where it does no such thing."""
 

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from optdsl.ir import ops
 from optdsl.ir.types import U8, U16, U32, U64, Member
 from optdsl.lower.builder import FunctionBuilder, binary, compare, const, differs, equals
 from optdsl.lower.names import SETTINGS
+from optdsl.record import record
 from optdsl.semantics.model import PolicyForm, Send
 from optdsl.source import Span
 
@@ -62,7 +62,7 @@ def _member(name: str, index: int) -> str:
     return name if index == 0 else f"{name}_{index + 1}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyEmitter:
     """Emits the code of one policy; `kept` is where the socket's storage has the option's part, `index` says whose."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, Words, binary, const, equals
 from optdsl.lower.memory import Memory
 from optdsl.lower.values import MAPPED, any_member, held, hold, load
+from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.semantics.ranges import Interval, of_bits
 from optdsl.semantics.types import BytesType, EnumType
@@ -17,7 +16,7 @@ from optdsl.targets.attribute import ByteOrder, ContextAddress, ContextField, Op
 from optdsl.targets.sockops import AF_INET, AF_INET6
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Reader:
     """Reads values inside one function of one option."""
 

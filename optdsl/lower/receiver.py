@@ -10,8 +10,6 @@ that reads or writes options, and between sizing and writing a packet nothing is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.ir import ops
 from optdsl.ir.program import Function
 from optdsl.lower.blocks import BlockLowering
@@ -24,6 +22,7 @@ from optdsl.lower.reads import Reader
 from optdsl.lower.roles import has_role
 from optdsl.lower.uses import asks, fields_read, is_received, reads_syn, receiving_roles, side_of
 from optdsl.lower.values import store_constant
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.source import Span
 
@@ -32,7 +31,7 @@ ENOENT, ENOSPC, ENOMSG = -2 & _MASK64, -28 & _MASK64, -42 & _MASK64
 """Errors of `bpf_load_hdr_opt()`: no SYN was kept; the option is longer than the buffer; it is not there."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Receiver:
     """Makes the functions of one option's receiving side."""
 

@@ -9,17 +9,16 @@ before. Here padding has members of its own, which are written like the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from optdsl.ir.types import U32, U64, ByteArray, Member, Struct
 from optdsl.lower.names import numbered
 from optdsl.lower.storage_types import scalar_of
+from optdsl.record import field, record
 from optdsl.semantics import model
 
 _ALIGNMENT = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordForm:
     """The form of one record; `padding` are the members that are there to be zero."""
 
@@ -33,7 +32,7 @@ def record_forms(records: tuple[model.Record, ...]) -> dict[str, RecordForm]:
     return {record.name: _Packer(record).form(number) for number, record in enumerate(records)}
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Packer:
     """Lays members out one behind the other, widest first behind the head."""
 

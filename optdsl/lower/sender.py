@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from optdsl.ir import ops
 from optdsl.ir.program import Function
@@ -32,6 +31,7 @@ from optdsl.lower.receiver import ENOSPC
 from optdsl.lower.roles import has_role
 from optdsl.lower.uses import ESTABLISHED, SYN, SYNACK, asks, nodes
 from optdsl.lower.values import store_constant
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.targets import PacketClass
 from optdsl.targets.sockops import HeaderPass
@@ -39,7 +39,7 @@ from optdsl.targets.sockops import HeaderPass
 _GIVES = (model.SetField, model.SetElements)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sender:
     """Makes the functions of one option's sending side."""
 

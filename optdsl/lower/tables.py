@@ -9,7 +9,6 @@ otherwise each element says so itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from optdsl.ir import ops
 from optdsl.ir.types import U8, Array, GlobalVariable, Initial, MapDefinition, MapKind, Member, Scalar, Section, Struct
@@ -17,6 +16,7 @@ from optdsl.lower.builder import FunctionBuilder, Words, all_of, compare, const,
 from optdsl.lower.memory import Memory
 from optdsl.lower.storage_types import scalar_of
 from optdsl.lower.values import any_member, held, load, split
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.semantics.types import BytesType, EnumType
 from optdsl.source import Span
@@ -27,7 +27,7 @@ DENSE = 1024
 """Tables whose keys are below this are arrays; others are a chain of comparisons."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TableLookup:
     """One lookup. `missing` emits what leaves the function where there is no entry."""
 

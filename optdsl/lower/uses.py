@@ -23,7 +23,7 @@ def nodes(root: object) -> Iterator[object]:
             yield from nodes(each)
     elif type(root).__module__ == model.__name__ and not isinstance(root, _DECLARED):
         yield root
-        for name in getattr(root, "__dataclass_fields__", ()):
+        for name in getattr(root, "__record_fields__", ()):
             yield from nodes(getattr(root, name))
 
 

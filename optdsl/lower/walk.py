@@ -15,7 +15,7 @@ def operations(node: object) -> Iterator[object]:
         for each in node:
             yield from operations(each)
     elif not isinstance(node, Span):
-        names = getattr(node, "__dataclass_fields__", None)
+        names = getattr(node, "__record_fields__", None)
         if names is not None:
             yield node
             for name in names:

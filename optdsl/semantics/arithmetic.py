@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from optdsl.diagnostics import CompileError, Diagnostic
 from optdsl.diagnostics import values as wording
 from optdsl.ir.ops import BinaryOperator, Comparison
+from optdsl.record import replace
 from optdsl.semantics import model, ranges
 from optdsl.semantics.ranges import FULL, Interval
 from optdsl.semantics.types import BOOL, BoolType, BytesType, EnumType, NumberType, Type

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optdsl.diagnostics import Diagnostics
 from optdsl.diagnostics import layouts as wording
+from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.source import Span
 from optdsl.targets import PacketClass, Role, space_left
@@ -20,7 +19,7 @@ _ALSO = {
 _ONLY_FROM = {PacketClass.SYN: Role.CLIENT, PacketClass.SYNACK: Role.SERVER, PacketClass.THIRD_ACK: Role.CLIENT}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BudgetRow:
     """One class of packet: bytes used by all options together, rounded up to 4, and bytes left for programs."""
 

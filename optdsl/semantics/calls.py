@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import values as wording
+from optdsl.record import replace
 from optdsl.semantics import arithmetic, functions, model, references
 from optdsl.semantics.scope import Broken, FunctionSymbol
 from optdsl.semantics.types import NUMBER, Type

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import values as wording
 from optdsl.ir.ops import BinaryOperator
+from optdsl.record import replace
 from optdsl.semantics import arithmetic, model
 from optdsl.semantics.attributes import attribute_type
 from optdsl.semantics.calls import is_quotient

@@ -6,11 +6,10 @@ Names, fields and tables are in `references`, calls in `calls`, literals in `lit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import values as wording
+from optdsl.record import record, replace
 from optdsl.semantics import arithmetic, calls, literals, model, references
 from optdsl.semantics.facts import Facts, Form, assume, difference, key_of
 from optdsl.semantics.place import Place, Session
@@ -24,7 +23,7 @@ from optdsl.syntax import tree
 from optdsl.syntax.walk import asks_target
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Destination:
     """What a value is assigned to, for `saturate`: a range of a unit, and for a field with `of` one in steps."""
 
@@ -39,7 +38,7 @@ class Destination:
         return self.steps if unit is Unit.NUMBER else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExpressionChecker:
     """Checks the expressions of one block, in the light of the facts at the point where they stand.
 

@@ -7,9 +7,9 @@ there although user space or the kernel may change it meanwhile. Behind the bloc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from optdsl.ir.ops import BinaryOperator, Comparison
+from optdsl.record import field, fields, record
 from optdsl.semantics import model
 from optdsl.semantics.ranges import Interval
 from optdsl.semantics.types import BoolType, BytesType, EnumType, NumberType
@@ -26,7 +26,7 @@ _MIRRORED = {
 _NOT_FORM = frozenset({"span", "type", "interval"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Form:
     """An expression without its places and ranges: two of one form have the same value at one point of a block."""
 
@@ -44,7 +44,7 @@ def key_of(expression: model.Expression) -> Key:
 
 
 def _form(expression: model.Expression) -> Form:
-    names = [name for name in expression.__dataclass_fields__ if name not in _NOT_FORM]
+    names = [name for name in fields(expression) if name not in _NOT_FORM]
     values = [getattr(expression, name) for name in names]
     return Form(
         (type(expression), *(key_of(value) if isinstance(value, model.Expression) else value for value in values))
@@ -70,7 +70,7 @@ def _changing(key: Key) -> set[object]:
     return {symbol for symbol in _symbols(key) if isinstance(symbol, model.Param | Attribute)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """Knowledge on the current path. `counts` are the ranges of the lengths of repeated fields."""
 

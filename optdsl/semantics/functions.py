@@ -4,13 +4,13 @@ call it is inlined, and what is known of the values there makes the result more 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from optdsl.diagnostics import CompileError, Diagnostic, Label
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as target_wording
 from optdsl.diagnostics import values as wording
+from optdsl.record import replace
 from optdsl.semantics import arithmetic, declarations, fitting, model
 from optdsl.semantics.facts import Facts
 from optdsl.semantics.place import Place, Session

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from optdsl.diagnostics import CompileError, Diagnostics
 from optdsl.diagnostics import targets as wording
 from optdsl.diagnostics import values as value_wording
+from optdsl.record import record
 from optdsl.semantics import declarations, model
 from optdsl.semantics.place import Session
 from optdsl.semantics.scope import Scope
@@ -21,7 +21,7 @@ KERNEL_KINDS = frozenset({0, 1, 2, 3, 4, 5, 8, 19, 29, 30, 34})
 """Kinds that Linux writes or reads itself (`net/ipv4/tcp_output.c`, `tcp_input.c`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckedKind:
     """A kind with its ExID, and the bytes that every option of it starts with (the length still zero)."""
 

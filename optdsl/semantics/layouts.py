@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import layouts as wording
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import values as value_wording
+from optdsl.record import field, record
 from optdsl.semantics import declarations, model
 from optdsl.semantics.fitting import check_range, check_type, show_interval
 from optdsl.semantics.identifiers import check_visible
@@ -22,7 +21,7 @@ from optdsl.syntax import tree
 from optdsl.targets.space import MAX_TCP_OPTION_SPACE
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Builder:
     """Walks the fields in wire order."""
 

@@ -6,10 +6,10 @@ constants are folded, loops are unrolled, and each value carries the interval th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from optdsl.ir.ops import BinaryOperator, Comparison
+from optdsl.record import field, record
 from optdsl.semantics.ranges import Interval
 from optdsl.semantics.types import NUMBER, BytesType, Type
 from optdsl.source import Source, Span
@@ -18,7 +18,7 @@ from optdsl.targets import Attribute, Event, KernelVersion, PacketClass, Role, T
 # ------------------------------------------------------------------------------------------------- symbols
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prefix:
     """An address prefix in IPv6 form: IPv4 prefixes are below ::ffff:0:0/96."""
 
@@ -26,7 +26,7 @@ class Prefix:
     length: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Param:
     """A value that user space may change. Reads are held inside `interval`, whatever was written."""
 
@@ -38,7 +38,7 @@ class Param:
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class State:
     """A value of each socket. Only the program writes it."""
 
@@ -50,7 +50,7 @@ class State:
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Table:
     """Constant entries by number; a tunable one also has a map whose entries go before the constant ones."""
 
@@ -66,7 +66,7 @@ class Table:
     key_type: Type = NUMBER
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class LetSymbol:
     """A `let`, an argument of an inlined `fn`, or the variable of an unrolled loop."""
 
@@ -82,7 +82,7 @@ class Presence(Enum):
     LENGTH = "length"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Field:
     """A field of the layout. `raw` are the values allowed on the wire; a read gives raw x `step`."""
 
@@ -119,7 +119,7 @@ class Field:
         return self.bits // 8 * (self.repeat.high if self.repeat else 1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """The fields behind kind, length and ExID, in wire order."""
 
@@ -144,7 +144,7 @@ class Layout:
 # --------------------------------------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Literal:
     span: Span
     type: Type
@@ -155,7 +155,7 @@ class Literal:
         return Interval(self.value, self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WideLiteral:
     """Constant bytes: text, an address, `bytes[n]`."""
 
@@ -169,7 +169,7 @@ class WideLiteral:
 Symbol = Param | State | LetSymbol | Field | Attribute
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Read:
     """The value of a name."""
 
@@ -179,7 +179,7 @@ class Read:
     symbol: Symbol
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Element:
     """An element of a repeated field, by a constant index."""
 
@@ -190,7 +190,7 @@ class Element:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CountOf:
     """How many elements a repeated field has."""
 
@@ -200,7 +200,7 @@ class CountOf:
     field: Field
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arithmetic:
     """An operation on numbers that is proven not to wrap and not to divide by zero."""
 
@@ -212,7 +212,7 @@ class Arithmetic:
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choose:
     """`if condition { yes } else { no }`."""
 
@@ -224,7 +224,7 @@ class Choose:
     no: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lookup:
     """The entry of a table; only as the whole value of a statement with `else reject`."""
 
@@ -240,7 +240,7 @@ class _Condition:
     interval = Interval(0, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compare(_Condition):
     span: Span
     type: Type
@@ -249,7 +249,7 @@ class Compare(_Condition):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WideEqual(_Condition):
     """Two byte strings of one length are the same."""
 
@@ -259,7 +259,7 @@ class WideEqual(_Condition):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Logic(_Condition):
     """`and` (`both`) or `or`, from left to right."""
 
@@ -270,14 +270,14 @@ class Logic(_Condition):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Negation(_Condition):
     span: Span
     type: Type
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InPrefixes(_Condition):
     """An address is inside one of the prefixes of a param, or of a constant list."""
 
@@ -287,7 +287,7 @@ class InPrefixes(_Condition):
     prefixes: Param | tuple[Prefix, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Present(_Condition):
     """An optional field is on the wire."""
 
@@ -305,7 +305,7 @@ class Fact(Enum):
     """This SYN-ACK carries a SYN cookie: the SYN's options will be forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FactRead(_Condition):
     span: Span
     type: Type
@@ -320,7 +320,7 @@ Expression = (
 # ----------------------------------------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Let:
     span: Span
     symbol: LetSymbol
@@ -328,7 +328,7 @@ class Let:
     otherwise: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetField:
     """Gives a field its raw value."""
 
@@ -337,7 +337,7 @@ class SetField:
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetElements:
     """Gives a repeated field its elements, raw."""
 
@@ -346,14 +346,14 @@ class SetElements:
     elements: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetState:
     span: Span
     state: State
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetAttribute:
     span: Span
     attribute: Attribute
@@ -361,7 +361,7 @@ class SetAttribute:
     otherwise: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class If:
     span: Span
     condition: Expression
@@ -369,7 +369,7 @@ class If:
     no: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reject:
     """Leaves the handler and counts the reason."""
 
@@ -377,7 +377,7 @@ class Reject:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Emit:
     """Sends a record to user space."""
 
@@ -390,7 +390,7 @@ Statement = Let | SetField | SetElements | SetState | SetAttribute | If | Reject
 Block = tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Record:
     """The form of an emitted record: names and types."""
 
@@ -412,7 +412,7 @@ class PolicyForm(Enum):
     PACKETS = "every n packets"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """A policy; `amount` in microseconds, bytes or packets."""
 
@@ -420,7 +420,7 @@ class Policy:
     amount: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Send:
     span: Span
     sender: Role | None
@@ -439,7 +439,7 @@ class Send:
     """Where each class of packet is named."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Receive:
     span: Span
     receiver: Role | None
@@ -448,7 +448,7 @@ class Receive:
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Handler:
     span: Span
     event: Event
@@ -458,7 +458,7 @@ class Handler:
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Option:
     """One checked option."""
 
@@ -483,7 +483,7 @@ class Option:
         return max((send.largest for send in self.sends if packet in send.packets), default=0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Requirement:
     """Why a kernel version is needed: the first version and what asks for it."""
 
@@ -491,7 +491,7 @@ class Requirement:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckedProgram:
     """Everything that one object will hold."""
 

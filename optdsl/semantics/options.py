@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from optdsl.diagnostics import CompileError, Diagnostics
@@ -11,6 +10,7 @@ from optdsl.diagnostics import layouts as layout_wording
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as target_wording
 from optdsl.diagnostics import values as value_wording
+from optdsl.record import field, record
 from optdsl.semantics import declarations, model
 from optdsl.semantics.functions import check_functions
 from optdsl.semantics.identifiers import check_visible
@@ -33,7 +33,7 @@ ROUNDS = 4
 _LISTENING = "a listening socket belongs to no connection, so there is nothing kept for one"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckedOption:
     """An option, and what the program as a whole needs of it."""
 
@@ -75,7 +75,7 @@ def _members(node: tree.Option, kind: type[Part]) -> list[Part]:
     return [member for member in node.members if isinstance(member, kind)]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _OptionChecker:
     session: Session
     scope: Scope

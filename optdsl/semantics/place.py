@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from optdsl.diagnostics import CompileError, Diagnostic, Diagnostics
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as wording
+from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.source import Source, Span
 from optdsl.syntax import tree
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MPTCP_OBJECTS = ("connection", "subflow")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """The block that an expression stands in. `name` is for messages: "a `send` block"."""
 
@@ -51,7 +51,7 @@ class Place:
 CONSTANT = Place("a constant", full_socket=False, states=False, constant=True)
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Session:
     """What all checks of one compile share."""
 

@@ -5,12 +5,12 @@ Intervals here are exact over unbounded integers; whether a result fits 64 bits 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from optdsl.record import record
 
 LARGEST = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interval:
     """The numbers `low..=high`."""
 

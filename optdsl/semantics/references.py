@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from optdsl.diagnostics import CompileError
@@ -10,6 +9,7 @@ from optdsl.diagnostics import layouts as layout_wording
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as target_wording
 from optdsl.diagnostics import values as wording
+from optdsl.record import replace
 from optdsl.semantics import arithmetic, declarations, model
 from optdsl.semantics.attributes import attribute_type
 from optdsl.semantics.place import MPTCP_OBJECTS

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from optdsl.diagnostics import CompileError, Diagnostics
 from optdsl.diagnostics import names as wording
+from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.semantics.ranges import Interval
 from optdsl.semantics.types import EnumType, Type
@@ -26,21 +26,21 @@ RESERVED = IN_EXPRESSIONS | frozenset(
 """Words that cannot name anything but an enumerator, because a statement or declaration begins or goes on with them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConstSymbol:
     """A `const`: its checked, constant value."""
 
     value: model.Literal | model.WideLiteral
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrefixesSymbol:
     """A `const` list of prefixes."""
 
     prefixes: tuple[model.Prefix, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FunctionSymbol:
     """A `fn` and the names that its body sees."""
 
@@ -48,21 +48,21 @@ class FunctionSymbol:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EnumSymbol:
     """An `enum`."""
 
     type: EnumType
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Namespace:
     """A module that `use` brought in."""
 
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Typed:
     """A name that stands for a value of a handler: a let, an argument; `interval` is where it starts out."""
 
@@ -73,7 +73,7 @@ class Typed:
     """A constant that replaces the name, for arguments and variables of unrolled loops."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Broken:
     """A name whose declaration has an error that has been told already."""
 
@@ -84,7 +84,7 @@ Symbol = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Scope:
     """One level of names. Enumerators stand apart: several enumerations may share one."""
 

@@ -5,14 +5,13 @@ Assignments are in `assignments`, loops in `loops`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 from optdsl.diagnostics import CompileError, Diagnostics
 from optdsl.diagnostics import layouts as layout_wording
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as target_wording
 from optdsl.diagnostics import values as wording
 from optdsl.diagnostics.syntax import too_deep
+from optdsl.record import field, record, replace
 from optdsl.semantics import assignments, conversions, loops, model
 from optdsl.semantics.expressions import ExpressionChecker
 from optdsl.semantics.facts import Facts, assume
@@ -34,7 +33,7 @@ Records = dict[str, tuple[model.Record, Span]]
 """The forms of emitted records, each with the place of its first `emit`."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Findings:
     """What the blocks of an option add up to."""
 
@@ -46,7 +45,7 @@ class Findings:
     """What is assigned to each state somewhere."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class BlockChecker:
     """Walks a block; `facts` and `paths` are what holds behind the last statement seen."""
 

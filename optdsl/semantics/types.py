@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from optdsl.record import record
 from optdsl.semantics.units import Unit
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberType:
     """A number of a unit. `bits` is the width it was declared with (for `~`), or 0."""
 
@@ -20,7 +19,7 @@ class NumberType:
         return f"u{self.bits}" if self.bits else "a number"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoolType:
     """A condition."""
 
@@ -28,7 +27,7 @@ class BoolType:
         return "a condition"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EnumType:
     """One of named values. `name` is the enum's, or the field's for an inline enumeration."""
 
@@ -43,7 +42,7 @@ class EnumType:
         return next((value for member, value in self.members if member == name), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BytesType:
     """`length` bytes that are compared and copied but not computed with.
 
@@ -70,7 +69,7 @@ class BytesType:
         return -(-self.length // 8)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrefixesType:
     """Up to `length` address prefixes."""
 
@@ -80,7 +79,7 @@ class PrefixesType:
         return f"prefixes[{self.length}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TableType:
     """A table, looked up with `[key]`."""
 

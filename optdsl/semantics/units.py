@@ -5,9 +5,10 @@ Every quantity is kept as a whole number of its base unit: microseconds, bits pe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+
+from optdsl.record import record
 
 
 class Unit(Enum):
@@ -23,7 +24,7 @@ class Unit(Enum):
     """Bytes a segment: `socket.mss`. A size divided by it is a number of segments; elsewhere it is a size."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Suffix:
     """A suffix of a literal: `ms` is 1000 microseconds."""
 
@@ -109,7 +110,7 @@ def show_range(low: int, high: int, unit: Unit) -> str:
     return f"{show(low, unit)}..={show(high, unit)}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conversion:
     """The unit of a product or quotient, and what the operands are scaled by to keep whole numbers.
 

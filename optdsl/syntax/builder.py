@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ from lark import Token, Transformer, v_args
 
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import syntax as wording
+from optdsl.record import record
 from optdsl.source import Source, Span
 from optdsl.syntax import tree
 
@@ -35,7 +35,7 @@ def dotted(path: tree.NameExpression) -> tree.Name:
     return tree.Name(path.span, path.text)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Otherwise:
     name: tree.Name
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from lark import Token, v_args
 
+from optdsl.record import record
 from optdsl.syntax import tree
 from optdsl.syntax.builder import StatementBuilder, dotted, every, only
 
@@ -17,32 +17,32 @@ class _Doc(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Initial:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Presence:
     when: tree.Name | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Sender:
     name: tree.Name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Place:
     name: tree.Name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Guard:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Within:
     bounds: tree.Range
 

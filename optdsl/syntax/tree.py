@@ -5,13 +5,13 @@ Nodes are frozen and carry the span they were written at. Nothing here knows ker
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from optdsl.record import record
 from optdsl.source import Source, Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Name:
     """An identifier where it was written."""
 
@@ -22,7 +22,7 @@ class Name:
 # ---------------------------------------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Integer:
     """`64`, `0x4441`, `0b1010`, `1_000`."""
 
@@ -30,7 +30,7 @@ class Integer:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quantity:
     """`100ms`, `4mbps`, `16KiB`, `2mss`, `50%`: the digits as written and the suffix."""
 
@@ -39,7 +39,7 @@ class Quantity:
     suffix: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Boolean:
     """`true`, `false`."""
 
@@ -47,7 +47,7 @@ class Boolean:
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     """`"cubic"`."""
 
@@ -55,7 +55,7 @@ class Text:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddressLiteral:
     """`192.0.2.1`, `fd00::1`."""
 
@@ -63,7 +63,7 @@ class AddressLiteral:
     value: IPv4Address | IPv6Address
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrefixLiteral:
     """`10.0.0.0/8`, `fd00::/8`."""
 
@@ -71,7 +71,7 @@ class PrefixLiteral:
     value: IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NameExpression:
     """`divisor`, and with dots `socket.min_rtt`, `congestion.bbr`."""
 
@@ -83,7 +83,7 @@ class NameExpression:
         return ".".join(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Index:
     """`names[algorithm]`."""
 
@@ -92,7 +92,7 @@ class Index:
     index: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """`clamp(x, 1ms, 200ms)`, `rates.rate_of(x, 1s)`: the function's name may have dots."""
 
@@ -101,7 +101,7 @@ class Call:
     arguments: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unary:
     """`not x`, `~x`."""
 
@@ -110,7 +110,7 @@ class Unary:
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binary:
     """Arithmetic, bits, comparisons, `and`, `or`."""
 
@@ -120,7 +120,7 @@ class Binary:
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Range:
     """`1..=64`."""
 
@@ -129,7 +129,7 @@ class Range:
     high: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class In:
     """`address in trusted`, `x in 1..=64`."""
 
@@ -138,7 +138,7 @@ class In:
     container: Expression | Range
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conditional:
     """`if c { a } else { b }` as a value."""
 
@@ -148,7 +148,7 @@ class Conditional:
     no: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetHas:
     """`target has socket.delack_segments`."""
 
@@ -156,7 +156,7 @@ class TargetHas:
     path: NameExpression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HasField:
     """`has port`: an optional field is present."""
 
@@ -164,7 +164,7 @@ class HasField:
     field: Name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListExpression:
     """`[a, b]`: the elements of a repeated field."""
 
@@ -180,7 +180,7 @@ Expression = (
 # ----------------------------------------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Let:
     """`let wish = ...`, with the `else reject` of a table lookup."""
 
@@ -190,7 +190,7 @@ class Let:
     otherwise: Name | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assign:
     """`target = value`; `operator` is `+` or `-` for `+=` and `-=`."""
 
@@ -201,7 +201,7 @@ class Assign:
     operator: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class If:
     """`if c { } else if d { } else { }`: the last is a nested `If` in `no`."""
 
@@ -211,7 +211,7 @@ class If:
     no: Block | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class For:
     """`for id in names { }`, `for counter in counters { }`, `for i in 0..=3 { }`."""
 
@@ -221,7 +221,7 @@ class For:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repeat:
     """`repeat subflows { }`."""
 
@@ -230,7 +230,7 @@ class Repeat:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reject:
     """`reject reason`."""
 
@@ -238,7 +238,7 @@ class Reject:
     reason: Name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EmittedField:
     """One member of a record: its name and value."""
 
@@ -246,7 +246,7 @@ class EmittedField:
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Emit:
     """`emit wish { segments, rtt: socket.srtt }`."""
 
@@ -255,7 +255,7 @@ class Emit:
     fields: tuple[EmittedField, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Action:
     """`open_subflow(from: here)`."""
 
@@ -264,7 +264,7 @@ class Action:
     arguments: tuple[tuple[Name, Expression], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timed:
     """`after 5s { }`, `every 2500ms { }` in path managers."""
 
@@ -274,7 +274,7 @@ class Timed:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OncePerConnection:
     """`once per connection { }` in path managers."""
 
@@ -285,7 +285,7 @@ class OncePerConnection:
 Statement = Let | Assign | If | For | Repeat | Reject | Emit | Action | Timed | OncePerConnection
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """`{ ... }`."""
 
@@ -296,7 +296,7 @@ class Block:
 # --------------------------------------------------------------------------------------------- declarations
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TypeNode:
     """`u8`, `u8 of 10ms`, `u1 { seconds, minutes }`, `bytes[8]`, `u24[1..=3]`; the name of an enum may have dots."""
 
@@ -308,7 +308,7 @@ class TypeNode:
     count: Range | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Field:
     """One field of a layout. `name` `_` is reserved space."""
 
@@ -322,7 +322,7 @@ class Field:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """`layout { ... }`."""
 
@@ -331,7 +331,7 @@ class Layout:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kind:
     """`kind 28`, `kind experimental 0x4441`, `kind 254 exid 0xEB9F`, `kind mptcp 11`, `kind kinds.user_timeout`."""
 
@@ -341,7 +341,7 @@ class Kind:
     exid: Integer | NameExpression | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Braces:
     """`{ a, b }` or `{ 1: "cubic", 2: "reno" }`: the entries of prefixes and tables."""
 
@@ -349,7 +349,7 @@ class Braces:
     entries: tuple[tuple[Expression | None, Expression], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Param:
     """`param divisor : u8 = 2 in 1..=255`."""
 
@@ -361,7 +361,7 @@ class Param:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """`state limit : rate = 0bps`; `connection` for one that all subflows share."""
 
@@ -374,7 +374,7 @@ class State:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Const:
     """`const limit = 64KiB`, `const private = { 10.0.0.0/8 }`."""
 
@@ -385,7 +385,7 @@ class Const:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Enumerator:
     """`red = 1`."""
 
@@ -393,7 +393,7 @@ class Enumerator:
     value: Integer | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Enum:
     """`enum color : u8 { red = 1, blue }`."""
 
@@ -404,7 +404,7 @@ class Enum:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Table:
     """`table names : u8 -> text[16] { 1: "cubic" }`; `tunable` for `param table`."""
 
@@ -417,7 +417,7 @@ class Table:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """A parameter of a `fn`."""
 
@@ -426,7 +426,7 @@ class Argument:
     within: Range | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """`fn half(x : duration) -> duration { x / 2 }`: pure, inlined."""
 
@@ -439,7 +439,7 @@ class Function:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """How often: `each` (default), `once`, `until acked`, `every 5s`, `every 16KiB`, `every 8 packets`."""
 
@@ -448,7 +448,7 @@ class Policy:
     amount: Quantity | Integer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Send:
     """`send from client on third_ack, data until acked when c { ... }`."""
 
@@ -461,7 +461,7 @@ class Send:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Receive:
     """`receive at server when c { ... }`."""
 
@@ -472,7 +472,7 @@ class Receive:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handler:
     """`on rtt at server when c { ... }`."""
 
@@ -487,7 +487,7 @@ class Handler:
 Member = Kind | Layout | Param | State | Table | Const | Function | Enum | Send | Receive | Handler
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Option:
     """`option name { ... }`."""
 
@@ -497,7 +497,7 @@ class Option:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PathManager:
     """`path_manager name { ... }`."""
 
@@ -507,7 +507,7 @@ class PathManager:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Use:
     """`use std.congestion`."""
 
@@ -518,7 +518,7 @@ class Use:
 Item = Option | PathManager | Const | Function | Enum | Table
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class File:
     """A whole `.opt` file."""
 

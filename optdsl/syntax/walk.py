@@ -16,7 +16,7 @@ def nodes(root: object) -> Iterator[object]:
             waiting.extend(node)
         elif type(node).__module__ == tree.__name__:
             yield node
-            waiting.extend(getattr(node, name) for name in getattr(node, "__dataclass_fields__", ()) if name != "span")
+            waiting.extend(getattr(node, name) for name in getattr(node, "__record_fields__", ()) if name != "span")
 
 
 def mentioned(root: object) -> set[str]:

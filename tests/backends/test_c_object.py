@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from optdsl.elf.object import read_object
 from optdsl.ir.ops import Parameter
 from optdsl.ir.program import Program
 from optdsl.ir.types import U64, Member, Struct
+from optdsl.record import replace
 
 pytestmark = [needs_clang, needs_bpftool]
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from optdsl.ir.ops import (
 )
 from optdsl.ir.program import Program
 from optdsl.ir.types import U8, U16, U32, U64, Array, ByteArray, GlobalVariable, Member, Section, Struct
+from optdsl.record import replace
 from optdsl.source import Source
 
 _GOLDEN = Path(__file__).parent / "golden"

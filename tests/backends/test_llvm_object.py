@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from optdsl.ir.check import check_program
 from optdsl.ir.ops import DeclareBuffer, LoadOption
 from optdsl.ir.program import Program
 from optdsl.ir.types import Struct
+from optdsl.record import replace
 from optdsl.source import Source
 
 SAMPLES = [delayed_ack, torture, results]

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from ir_build import behind, find, in_buffer, in_global
@@ -19,6 +18,7 @@ from optdsl.backends.llvm.metadata import Metadata, quote
 from optdsl.ir.ops import DeclareBuffer, Parameter, Repeat, Statement
 from optdsl.ir.program import Program
 from optdsl.ir.types import U32, Array, ByteArray, GlobalVariable, Section, Struct
+from optdsl.record import replace
 from optdsl.source import Source, Span
 
 SOURCE = Source("/home/someone/small.opt", "option small\n    body\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from lower.random_layouts import LayoutMaker
 from optdsl.ir.program import Program
 from optdsl.ir.types import Initial, Struct
 from optdsl.lab.remote import RemoteSocket
+from optdsl.record import replace
 
 _CASES = Path(__file__).parents[1] / "lower" / "cases"
 

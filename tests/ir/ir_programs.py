@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from optdsl.ir import ops
 from optdsl.ir.ops import BinaryOperator, Comparison
 from optdsl.ir.program import Function, Program
@@ -22,6 +20,7 @@ from optdsl.ir.types import (
     Section,
     Struct,
 )
+from optdsl.record import replace
 from optdsl.source import Source, Span
 
 SOURCE = Source(

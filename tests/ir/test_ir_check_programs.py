@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from ir_delack import delack
 from ir_gallery import gallery
@@ -57,6 +55,7 @@ from optdsl.ir.types import (
     Section,
     Struct,
 )
+from optdsl.record import replace
 
 STATE = (storage("state"), if_(is_null("state"), return_()))
 BREAK = ops.Break(HERE)
@@ -219,7 +218,7 @@ PROGRAMS: list[tuple[str, Program]] = [
         events(ops.Switch(HERE, ctx("op"), (ops.Case(((14, ""), (15, "")), (call("write"),)),))),
     ),
     # Types and globals
-    ("two different structs fixed", replace(with_global(Struct("fixed", ()), ()), records=(FIXED.type,))),  # type: ignore[arg-type]
+    ("two different structs fixed", replace(with_global(Struct("fixed", ()), ()), records=(FIXED.type,))),
     ("struct s has two members a", with_global(Struct("s", (Member("a", U8), Member("a", U8))), (1, 2))),
     ("struct s: a: a number of 24 bits", with_global(Struct("s", (Member("a", Scalar(24)),)), (1,))),
     ("global g: an array of 0 bytes", with_global(ByteArray(0), b"")),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +46,7 @@ from optdsl.ir.machine import Machine, RunResult
 from optdsl.ir.memory import Decoded, InterpreterError
 from optdsl.ir.program import Program
 from optdsl.ir.types import ByteArray
+from optdsl.record import replace
 
 U64 = st.integers(0, 2**64 - 1)
 WRAP = 2**64

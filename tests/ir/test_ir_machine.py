@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
 
 import pytest
 from ir_delack import delack
@@ -33,6 +32,7 @@ from optdsl.ir.invocation import (
     Stored,
 )
 from optdsl.ir.machine import Machine, packet
+from optdsl.record import replace
 from optdsl.targets.sockops import CallbackFlag, HeaderPass, SockOp
 
 TIMESTAMPS = bytes.fromhex("0101080a0000000100000002")

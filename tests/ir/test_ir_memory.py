@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +12,7 @@ from optdsl.ir.memory import InterpreterError, Region, decode, undefined_members
 from optdsl.ir.structs import all_structs
 from optdsl.ir.types import U8, U16, U32, Array, ByteArray, Initial, Member, Struct, encode
 from optdsl.ir.walk import statements
+from optdsl.record import replace
 
 POINT = Struct("point", (Member("x", U8), Member("y", U32)))
 SHAPE = Struct("shape", (Member("points", Array(POINT, 2)), Member("name", ByteArray(6, text=True)), Member("id", U16)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -32,6 +31,7 @@ from optdsl.ir.check import check_program
 from optdsl.ir.print_values import condition_text, number, value_text
 from optdsl.ir.printer import print_program
 from optdsl.ir.types import U16, Array, ByteArray, GlobalVariable, Section
+from optdsl.record import fields, is_record, replace
 from optdsl.source import Source
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -53,9 +53,9 @@ def test_golden(name: str, request: pytest.FixtureRequest) -> None:
 def _classes(node: object) -> set[type]:
     if isinstance(node, tuple):
         return set().union(*(_classes(one) for one in node)) if node else set()
-    if not is_dataclass(node) or isinstance(node, Source):
+    if not is_record(node) or isinstance(node, Source):
         return set()
-    return {type(node)}.union(*(_classes(getattr(node, field.name)) for field in fields(node) if field.name != "span"))
+    return {type(node)}.union(*(_classes(getattr(node, name)) for name in fields(node) if name != "span"))
 
 
 def test_the_gallery_has_every_operation() -> None:

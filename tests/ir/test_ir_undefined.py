@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from ir_programs import (
     HERE,
@@ -41,6 +39,7 @@ from optdsl.ir.machine import Machine
 from optdsl.ir.memory import InterpreterError
 from optdsl.ir.program import Program
 from optdsl.ir.types import ByteArray
+from optdsl.record import replace
 
 SOCKET = SockOpsContext(3, {"srtt_us": 800}, socket="s")
 STATE = storage("state", create=True)

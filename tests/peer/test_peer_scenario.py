@@ -3,14 +3,15 @@
 The tables say what a program of ours has to do to take either side's place.
 """
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from optdsl.lab.hosts import Lab, two_hosts
 from optdsl.lab.pcap import Flags
+from optdsl.record import replace
 from peer import kernel_selftest, scenario
 from peer.every_packet import WRITTEN, every_packet_side
 from peer.expected import EXPECTED, SYN, SYNACK, Carried, carried
@@ -115,7 +116,9 @@ def test_a_client_that_does_not_know_the_option(lab: Lab, side: SelftestSide, tm
 
 def test_sides_that_differ_in_the_kind(lab: Lab, side: SelftestSide, tmp_path: Path) -> None:
     class OtherKind:
-        attach = staticmethod(lambda host, chosen: side.attach(host, replace(chosen, form=scenario.OTHER_KIND.form)))
+        attach = staticmethod(
+            lambda host, chosen: side.attach(host, dataclasses.replace(chosen, form=scenario.OTHER_KIND.form))
+        )
 
     seen = run_scenario(lab, side, OtherKind(), scenario.SIMPLE, tmp_path)
     assert carried(seen) == Carried(syn=SYN)

@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from optdsl import resources
 from optdsl.compiler import Options, analyse
 from optdsl.diagnostics import CompileError, Diagnostic, Diagnostics
+from optdsl.record import replace
 from optdsl.semantics.model import CheckedProgram
 from optdsl.source import Source
 from optdsl.targets import mainline

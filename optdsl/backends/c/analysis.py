@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
 
 from optdsl.ir import ops
 from optdsl.ir.program import Function, Program
 from optdsl.ir.walk import statements
+from optdsl.record import fields, is_record, record
 from optdsl.source import Span
 
 _USES_CONTEXT = (
@@ -28,7 +28,7 @@ _HELPER_RESULTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FunctionFacts:
     """`reads` counts how often each local name is used by what has an effect."""
 
@@ -36,7 +36,7 @@ class FunctionFacts:
     errors: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """See the top of this file."""
 
@@ -69,10 +69,10 @@ def nodes(part: object) -> Iterator[object]:
     if isinstance(part, tuple):
         for element in part:
             yield from nodes(element)
-    elif is_dataclass(part) and not isinstance(part, Span):
+    elif is_record(part) and not isinstance(part, Span):
         yield part
-        for field in fields(part):
-            yield from nodes(getattr(part, field.name))
+        for name in fields(part):
+            yield from nodes(getattr(part, name))
 
 
 def written_name(statement: object) -> str | None:

@@ -10,10 +10,10 @@ so that a cast to `__u64` is written only where C would compute in too few bits:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from optdsl.ir.ops import BinaryOperator
+from optdsl.record import record
 
 MAX_U64 = (1 << 64) - 1
 
@@ -50,7 +50,7 @@ class Binding(IntEnum):
     POSTFIX = 12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expression:
     """A C expression whose number is in 0..=high, or any 64 bits if `high` exceeds what its type holds."""
 

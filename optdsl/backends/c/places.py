@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 from optdsl.backends.c.expression import Expression, Kind, number
@@ -11,6 +10,7 @@ from optdsl.backends.c.frame import Frame
 from optdsl.backends.c.names import identifier
 from optdsl.ir import ops
 from optdsl.ir.types import Array, ByteArray, Scalar, Struct, Type
+from optdsl.record import record
 
 # How a place has a value inside it printed.
 Print = Callable[[ops.Value], Expression]
@@ -22,7 +22,7 @@ _WIDE = {2: Kind.INT, 4: Kind.U32, 8: Kind.U64}
 _OFFSETS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Memory:
     """A place as C text: an lvalue, or for bytes and arrays something that decays to a pointer.
 

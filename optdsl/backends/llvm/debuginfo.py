@@ -6,11 +6,11 @@ Nothing here reaches the object as DWARF in the end; LLVM's BPF back end turns t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from optdsl.backends.llvm.metadata import Metadata, quote
 from optdsl.ir.types import Array, ByteArray, MapDefinition, MapKind, Scalar, Struct, Type
+from optdsl.record import record
 from optdsl.source import Source, Span
 from optdsl.targets.sockops import F_NO_PREALLOC
 
@@ -21,7 +21,7 @@ _C_TYPES = {8: "unsigned char", 16: "unsigned short", 32: "unsigned int", 64: "u
 _MAX_COLUMN = 1023
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subprogram:
     """The debug node of a function, and the source it belongs to."""
 
@@ -29,7 +29,7 @@ class Subprogram:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """A parameter of a function as BTF shows it: its name and the node of its type."""
 

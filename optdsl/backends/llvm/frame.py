@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from optdsl.backends.llvm.errors import BackendError
 from optdsl.backends.llvm.writer import Writer
 from optdsl.ir.program import Function, Program
 from optdsl.ir.types import Type
+from optdsl.record import field, record
 from optdsl.source import Span
 from optdsl.targets.sockops import CONTEXT_FIELDS, Helper
 
@@ -20,7 +19,7 @@ def argument(name: str) -> str:
     return f"%arg.{name}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointer:
     """A local pointer: the stack slot that holds it (or, for a parameter, its operand), and what it points to."""
 
@@ -30,7 +29,7 @@ class Pointer:
     alignment: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Buffer:
     """A byte buffer on the stack; `room` is its size rounded up to whole words."""
 
@@ -39,7 +38,7 @@ class Buffer:
     room: int
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Frame:
     """Everything that statements and values of one function refer to by name."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
 from optdsl.backends.llvm.errors import BackendError
 from optdsl.backends.llvm.frame import MAP_ALIGNMENT, Frame
 from optdsl.ir.ops import BufferRoot, Const, GlobalRoot, Place, PointerRoot, Value
 from optdsl.ir.types import Array, ByteArray, Scalar, Section, Struct, Type
+from optdsl.record import record, replace
 from optdsl.source import Span
 
 # How memory has a value inside a place evaluated.
@@ -18,7 +18,7 @@ Evaluate = Callable[[Frame, Value], str]
 _OFFSET_MASK = 63
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Address:
     """A pointer operand and what is known of the memory there.
 
