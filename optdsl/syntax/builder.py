@@ -1,4 +1,4 @@
-"""Turns lark's parse into tree nodes, expressions and statements: one method for each rule of the grammar."""
+"""Makes the tree's nodes, expressions and statements: one method for each rule of the grammar."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
-from lark import Token, Transformer, v_args
-
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import syntax as wording
 from optdsl.record import record
 from optdsl.source import Source, Span
 from optdsl.syntax import tree
+from optdsl.syntax.tables import WORD
 
 Node = TypeVar("Node")
 
@@ -40,28 +39,24 @@ class _Otherwise:
     name: tree.Name
 
 
-@v_args(meta=True)
-class ExpressionBuilder(Transformer[Token, Any]):
-    """The rules of expressions."""
+class ExpressionBuilder:
+    """The rules of expressions: each method gets the place of a node and what its children have become."""
 
     def __init__(self, source: Source) -> None:
-        super().__init__()
         self.source = source
 
-    def _span(self, meta: Any) -> Span:
-        if meta.empty:
-            return Span(self.source, 0, 0)
-        return Span(self.source, meta.start_pos, meta.end_pos)
+    def token(self, terminal: str, start: int, end: int) -> str | tree.Name:
+        text = self.source.text[start:end]
+        return tree.Name(Span(self.source, start, end), text) if terminal == WORD else text
 
-    def _token_span(self, token: Token) -> Span:
-        return Span(self.source, token.start_pos or 0, token.end_pos or 0)
+    def node(self, rule: str, start: int, end: int, children: list[Any]) -> Any:
+        return getattr(self, rule)(Span(self.source, start, end), children)
 
-    def NAME(self, token: Token) -> tree.Name:  # noqa: N802 (lark calls methods by the terminal's name)
-        return tree.Name(self._token_span(token), str(token))
+    def too_deep(self, start: int) -> CompileError:
+        return CompileError(wording.too_deep(Span(self.source, start, start + 1)))
 
-    def integer(self, meta: Any, children: list[Any]) -> tree.Integer:
-        digits = str(children[0]).replace("_", "")
-        span = self._span(meta)
+    def integer(self, span: Span, children: list[Any]) -> tree.Integer:
+        digits = children[0].replace("_", "")
         if len(digits) > LONGEST_NUMBER:
             raise CompileError(wording.bad_number(span))
         try:
@@ -69,191 +64,187 @@ class ExpressionBuilder(Transformer[Token, Any]):
         except ValueError:
             raise CompileError(wording.bad_number(span)) from None
 
-    def quantity(self, meta: Any, children: list[Any]) -> tree.Quantity:
-        text = str(children[0])
+    def quantity(self, span: Span, children: list[Any]) -> tree.Quantity:
+        text = children[0]
         if len(text) > LONGEST_NUMBER:
-            raise CompileError(wording.bad_number(self._span(meta)))
+            raise CompileError(wording.bad_number(span))
         digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%")
-        return tree.Quantity(self._span(meta), digits.replace("_", ""), text[len(digits) :])
+        return tree.Quantity(span, digits.replace("_", ""), text[len(digits) :])
 
-    def true(self, meta: Any, _: list[Any]) -> tree.Boolean:
-        return tree.Boolean(self._span(meta), True)
+    def true(self, span: Span, _: list[Any]) -> tree.Boolean:
+        return tree.Boolean(span, True)
 
-    def false(self, meta: Any, _: list[Any]) -> tree.Boolean:
-        return tree.Boolean(self._span(meta), False)
+    def false(self, span: Span, _: list[Any]) -> tree.Boolean:
+        return tree.Boolean(span, False)
 
-    def text(self, meta: Any, children: list[Any]) -> tree.Text:
-        return tree.Text(self._span(meta), str(children[0])[1:-1])
+    def text(self, span: Span, children: list[Any]) -> tree.Text:
+        return tree.Text(span, children[0][1:-1])
 
-    def prefix(self, meta: Any, children: list[Any]) -> tree.PrefixLiteral:
-        span = self._span(meta)
+    def prefix(self, span: Span, children: list[Any]) -> tree.PrefixLiteral:
         try:
-            network = ip_network(str(children[0]))
+            network = ip_network(children[0])
         except ValueError:
-            raise CompileError(wording.bad_prefix(span, _network_hint(str(children[0])))) from None
+            raise CompileError(wording.bad_prefix(span, _network_hint(children[0]))) from None
         assert isinstance(network, IPv4Network | IPv6Network)
         return tree.PrefixLiteral(span, network)
 
-    def address(self, meta: Any, children: list[Any]) -> tree.AddressLiteral:
-        span = self._span(meta)
+    def address(self, span: Span, children: list[Any]) -> tree.AddressLiteral:
         try:
-            address = ip_address(str(children[0]))
+            address = ip_address(children[0])
         except ValueError:
             raise CompileError(wording.bad_address(span)) from None
         assert isinstance(address, IPv4Address | IPv6Address)
         return tree.AddressLiteral(span, address)
 
-    def name(self, meta: Any, children: list[Any]) -> tree.NameExpression:
-        return tree.NameExpression(self._span(meta), (children[0].text,))
+    def name(self, span: Span, children: list[Any]) -> tree.NameExpression:
+        return tree.NameExpression(span, (children[0].text,))
 
-    def path(self, meta: Any, children: list[Any]) -> tree.NameExpression:
-        return tree.NameExpression(self._span(meta), tuple(part.text for part in children))
+    def path(self, span: Span, children: list[Any]) -> tree.NameExpression:
+        return tree.NameExpression(span, tuple(part.text for part in children))
 
-    def expression_path(self, _: Any, children: list[Any]) -> Any:
+    def expression_path(self, _: Span, children: list[Any]) -> Any:
         return children[0]
 
-    def indexed_path(self, meta: Any, children: list[Any]) -> tree.Index:
-        return tree.Index(self._span(meta), children[0], children[1])
+    def indexed_path(self, span: Span, children: list[Any]) -> tree.Index:
+        return tree.Index(span, children[0], children[1])
 
-    def attribute(self, meta: Any, children: list[Any]) -> tree.NameExpression:
+    def attribute(self, span: Span, children: list[Any]) -> tree.NameExpression:
         base, name = children
         if not isinstance(base, tree.NameExpression):
-            raise CompileError(wording.no_members(self._span(meta)))
-        return tree.NameExpression(self._span(meta), (*base.parts, name.text))
+            raise CompileError(wording.no_members(span))
+        return tree.NameExpression(span, (*base.parts, name.text))
 
-    def index(self, meta: Any, children: list[Any]) -> tree.Index:
-        return tree.Index(self._span(meta), children[0], children[1])
+    def index(self, span: Span, children: list[Any]) -> tree.Index:
+        return tree.Index(span, children[0], children[1])
 
-    def call(self, meta: Any, children: list[Any]) -> tree.Call:
+    def call(self, span: Span, children: list[Any]) -> tree.Call:
         function, *arguments = children
         if not isinstance(function, tree.NameExpression):
             raise CompileError(wording.not_a_function(function.span))
-        return tree.Call(self._span(meta), dotted(function), tuple(arguments))
+        return tree.Call(span, dotted(function), tuple(arguments))
 
-    def parenthesised(self, _: Any, children: list[Any]) -> Any:
+    def parenthesised(self, _: Span, children: list[Any]) -> Any:
         return children[0]
 
-    def conditional(self, meta: Any, children: list[Any]) -> tree.Conditional:
-        return tree.Conditional(self._span(meta), *children)
+    def conditional(self, span: Span, children: list[Any]) -> tree.Conditional:
+        return tree.Conditional(span, *children)
 
-    def else_part(self, _: Any, children: list[Any]) -> Any:
+    def else_part(self, _: Span, children: list[Any]) -> Any:
         return children[0]
 
-    def target_has(self, meta: Any, children: list[Any]) -> tree.TargetHas:
-        return tree.TargetHas(self._span(meta), children[0])
+    def target_has(self, span: Span, children: list[Any]) -> tree.TargetHas:
+        return tree.TargetHas(span, children[0])
 
-    def has_field(self, meta: Any, children: list[Any]) -> tree.HasField:
-        return tree.HasField(self._span(meta), children[0])
+    def has_field(self, span: Span, children: list[Any]) -> tree.HasField:
+        return tree.HasField(span, children[0])
 
-    def elements(self, meta: Any, children: list[Any]) -> tree.ListExpression:
-        return tree.ListExpression(self._span(meta), tuple(children))
+    def elements(self, span: Span, children: list[Any]) -> tree.ListExpression:
+        return tree.ListExpression(span, tuple(children))
 
-    def bounds(self, meta: Any, children: list[Any]) -> tree.Range:
-        return tree.Range(self._span(meta), *children)
+    def bounds(self, span: Span, children: list[Any]) -> tree.Range:
+        return tree.Range(span, *children)
 
-    def compare(self, meta: Any, children: list[Any]) -> tree.Binary:
-        return tree.Binary(self._span(meta), str(children[1]), children[0], children[2])
+    def compare(self, span: Span, children: list[Any]) -> tree.Binary:
+        return tree.Binary(span, children[1], children[0], children[2])
 
     binary = compare
 
-    def _fixed(self, operator: str, meta: Any, children: list[Any]) -> tree.Binary:
-        return tree.Binary(self._span(meta), operator, children[0], children[1])
+    def _fixed(self, operator: str, span: Span, children: list[Any]) -> tree.Binary:
+        return tree.Binary(span, operator, children[0], children[1])
 
-    def or_(self, meta: Any, children: list[Any]) -> tree.Binary:
-        return self._fixed("or", meta, children)
+    def or_(self, span: Span, children: list[Any]) -> tree.Binary:
+        return self._fixed("or", span, children)
 
-    def and_(self, meta: Any, children: list[Any]) -> tree.Binary:
-        return self._fixed("and", meta, children)
+    def and_(self, span: Span, children: list[Any]) -> tree.Binary:
+        return self._fixed("and", span, children)
 
-    def binary_or(self, meta: Any, children: list[Any]) -> tree.Binary:
-        return self._fixed("|", meta, children)
+    def binary_or(self, span: Span, children: list[Any]) -> tree.Binary:
+        return self._fixed("|", span, children)
 
-    def binary_xor(self, meta: Any, children: list[Any]) -> tree.Binary:
-        return self._fixed("^", meta, children)
+    def binary_xor(self, span: Span, children: list[Any]) -> tree.Binary:
+        return self._fixed("^", span, children)
 
-    def binary_and(self, meta: Any, children: list[Any]) -> tree.Binary:
-        return self._fixed("&", meta, children)
+    def binary_and(self, span: Span, children: list[Any]) -> tree.Binary:
+        return self._fixed("&", span, children)
 
-    def not_(self, meta: Any, children: list[Any]) -> tree.Unary:
-        return tree.Unary(self._span(meta), "not", children[0])
+    def not_(self, span: Span, children: list[Any]) -> tree.Unary:
+        return tree.Unary(span, "not", children[0])
 
-    def complement(self, meta: Any, children: list[Any]) -> tree.Unary:
-        return tree.Unary(self._span(meta), "~", children[0])
+    def complement(self, span: Span, children: list[Any]) -> tree.Unary:
+        return tree.Unary(span, "~", children[0])
 
-    def in_(self, meta: Any, children: list[Any]) -> tree.In:
-        return tree.In(self._span(meta), *children)
+    def in_(self, span: Span, children: list[Any]) -> tree.In:
+        return tree.In(span, *children)
 
     in_range = in_
 
 
-@v_args(meta=True)
 class StatementBuilder(ExpressionBuilder):
     """The rules of statements."""
 
-    def block(self, meta: Any, children: list[Any]) -> tree.Block:
-        return tree.Block(self._span(meta), tuple(children))
+    def block(self, span: Span, children: list[Any]) -> tree.Block:
+        return tree.Block(span, tuple(children))
 
-    def alternative(self, _: Any, children: list[Any]) -> _Otherwise:
+    def alternative(self, _: Span, children: list[Any]) -> _Otherwise:
         return _Otherwise(children[0])
 
-    def let(self, meta: Any, children: list[Any]) -> tree.Let:
+    def let(self, span: Span, children: list[Any]) -> tree.Let:
         otherwise = only(_Otherwise, children)
-        return tree.Let(self._span(meta), children[0], children[1], otherwise.name if otherwise else None)
+        return tree.Let(span, children[0], children[1], otherwise.name if otherwise else None)
 
-    def assign(self, meta: Any, children: list[Any]) -> tree.Assign:
+    def assign(self, span: Span, children: list[Any]) -> tree.Assign:
         otherwise = only(_Otherwise, children)
-        return tree.Assign(self._span(meta), children[0], children[1], otherwise.name if otherwise else None)
+        return tree.Assign(span, children[0], children[1], otherwise.name if otherwise else None)
 
-    def add_assign(self, meta: Any, children: list[Any]) -> tree.Assign:
-        return tree.Assign(self._span(meta), children[0], children[1], operator="+")
+    def add_assign(self, span: Span, children: list[Any]) -> tree.Assign:
+        return tree.Assign(span, children[0], children[1], operator="+")
 
-    def subtract_assign(self, meta: Any, children: list[Any]) -> tree.Assign:
-        return tree.Assign(self._span(meta), children[0], children[1], operator="-")
+    def subtract_assign(self, span: Span, children: list[Any]) -> tree.Assign:
+        return tree.Assign(span, children[0], children[1], operator="-")
 
-    def if_statement(self, meta: Any, children: list[Any]) -> tree.If:
+    def if_statement(self, span: Span, children: list[Any]) -> tree.If:
         no = children[2] if len(children) > 2 else None
         if isinstance(no, tree.If):
             no = tree.Block(no.span, (no,))
-        return tree.If(self._span(meta), children[0], children[1], no)
+        return tree.If(span, children[0], children[1], no)
 
-    def for_loop(self, meta: Any, children: list[Any]) -> tree.For:
-        return tree.For(self._span(meta), *children)
+    def for_loop(self, span: Span, children: list[Any]) -> tree.For:
+        return tree.For(span, *children)
 
-    def repeat(self, meta: Any, children: list[Any]) -> tree.Repeat:
-        return tree.Repeat(self._span(meta), *children)
+    def repeat(self, span: Span, children: list[Any]) -> tree.Repeat:
+        return tree.Repeat(span, *children)
 
-    def reject(self, meta: Any, children: list[Any]) -> tree.Reject:
-        return tree.Reject(self._span(meta), children[0])
+    def reject(self, span: Span, children: list[Any]) -> tree.Reject:
+        return tree.Reject(span, children[0])
 
-    def emit(self, meta: Any, children: list[Any]) -> tree.Emit:
-        return tree.Emit(self._span(meta), children[0], tuple(children[1:]))
+    def emit(self, span: Span, children: list[Any]) -> tree.Emit:
+        return tree.Emit(span, children[0], tuple(children[1:]))
 
-    def emitted_name(self, _: Any, children: list[Any]) -> tree.EmittedField:
+    def emitted_name(self, _: Span, children: list[Any]) -> tree.EmittedField:
         value = children[0]
         base = value if isinstance(value, tree.NameExpression) else value.base
         return tree.EmittedField(tree.Name(value.span, base.parts[-1]), value)
 
-    def emitted_pair(self, _: Any, children: list[Any]) -> tree.EmittedField:
+    def emitted_pair(self, _: Span, children: list[Any]) -> tree.EmittedField:
         return tree.EmittedField(*children)
 
-    def action(self, meta: Any, children: list[Any]) -> tree.Action:
-        return tree.Action(self._span(meta), children[0], tuple(children[1:]))
+    def action(self, span: Span, children: list[Any]) -> tree.Action:
+        return tree.Action(span, children[0], tuple(children[1:]))
 
-    def named(self, _: Any, children: list[Any]) -> tuple[tree.Name, tree.Expression]:
+    def named(self, _: Span, children: list[Any]) -> tuple[tree.Name, tree.Expression]:
         return children[0], children[1]
 
-    def named_from(self, meta: Any, children: list[Any]) -> tuple[tree.Name, tree.Expression]:
-        span = self._span(meta)
+    def named_from(self, span: Span, children: list[Any]) -> tuple[tree.Name, tree.Expression]:
         return tree.Name(Span(span.source, span.start, span.start + len("from")), "from"), children[0]
 
-    def after(self, meta: Any, children: list[Any]) -> tree.Timed:
-        return tree.Timed(self._span(meta), False, *children)
+    def after(self, span: Span, children: list[Any]) -> tree.Timed:
+        return tree.Timed(span, False, *children)
 
-    def periodically(self, meta: Any, children: list[Any]) -> tree.Timed:
-        return tree.Timed(self._span(meta), True, *children)
+    def periodically(self, span: Span, children: list[Any]) -> tree.Timed:
+        return tree.Timed(span, True, *children)
 
-    def once_per(self, meta: Any, children: list[Any]) -> tree.OncePerConnection:
-        return tree.OncePerConnection(self._span(meta), children[0])
+    def once_per(self, span: Span, children: list[Any]) -> tree.OncePerConnection:
+        return tree.OncePerConnection(span, children[0])
 
 
 def _network_hint(text: str) -> str | None:

@@ -21,9 +21,13 @@ from optdsl.diagnostics.names import reserved_word
 from optdsl.resources import grammar_text
 from optdsl.source import Source, Span
 from optdsl.syntax import tree
+from optdsl.syntax.lalr import UnexpectedTokenError, run
+from optdsl.syntax.lexer import Token, UnknownCharacterError
+from optdsl.syntax.tables import END, WORD, tables
 
 if TYPE_CHECKING:
-    from lark import Lark, ParseTree, Token
+    from lark import Lark, ParseTree
+    from lark import Token as LarkToken
 
 DEEPEST = 100
 """Blocks, brackets and operators may nest this deep: more is a mistake or an attack that would exhaust the stack."""
@@ -59,23 +63,8 @@ _PIECES = re.compile(r'(?P<comment>//[^\n]*)|"[^"\n]*"|\S')
 
 
 def parse(source: Source) -> tree.File:
-    """The tree of a text. Raises CompileError with the first thing that is not grammatical."""
-    from lark.exceptions import UnexpectedCharacters, UnexpectedToken, VisitError
-
-    from optdsl.syntax.declarations import TreeBuilder
-
-    try:
-        parsed = _lark().parse(source.text)
-        _check_levels(source, parsed)
-        file: tree.File = TreeBuilder(source).transform(parsed)
-    except UnexpectedCharacters as error:
-        raise CompileError(_bad_character(source, error.pos_in_stream or 0)) from None
-    except UnexpectedToken as error:
-        raise CompileError(_unexpected(source, error.token, set(error.accepts or error.expected))) from None
-    except VisitError as error:
-        if isinstance(error.orig_exc, CompileError):
-            raise error.orig_exc from None
-        raise
+    """The tree of a text. Raises CompileError with the first thing that is wrong with it."""
+    file = parse_module(source)
     if not file.items:
         raise CompileError(wording.empty_file(source))
     return file
@@ -83,7 +72,27 @@ def parse(source: Source) -> tree.File:
 
 def parse_module(source: Source) -> tree.File:
     """As `parse`, for a text that may hold nothing but comments."""
-    return parse(source)
+    from optdsl.syntax.declarations import TreeBuilder
+
+    try:
+        file: tree.File = run(tables(), source.text, TreeBuilder(source), DEEPEST)
+    except UnknownCharacterError as error:
+        raise CompileError(_bad_character(source, error.position)) from None
+    except UnexpectedTokenError as error:
+        raise CompileError(_unexpected(source, error.token, error.expected)) from None
+    return file
+
+
+def parse_closely(source: Source) -> tuple[list[LarkToken], ParseTree, tree.File]:
+    """Every token, lark's parse with the places of all rules, and the tree: for who needs the text as it is written.
+
+    Accepts a text without declarations. Raises CompileError as `parse`.
+    """
+    file = parse_module(source)
+    session = _lark().parse_interactive(source.text)
+    tokens = list(session.exhaust_lexer())
+    parsed: ParseTree = session.feed_eof(tokens[-1] if tokens else None)  # type: ignore[no-untyped-call]
+    return tokens, parsed, file
 
 
 # ------------------------------------------------------------------------------------------------ the parser
@@ -137,38 +146,24 @@ def _bad_character(source: Source, position: int) -> Diagnostic:
 
 def _unexpected(source: Source, token: Token, accepted: set[str]) -> Diagnostic:
     expected = _in_words(accepted)
-    if token.type == "$END":
+    if token.terminal == END:
         end = max((match.end() for match in _PIECES.finditer(source.text) if match["comment"] is None), default=0)
         return wording.unexpected_end(Span(source, max(end - 1, 0), end), expected, _unclosed_brace(source))
-    start = token.start_pos or 0
-    span = Span(source, start, start + len(token))
-    if token.type == "DOC":
+    span = Span(source, token.start, token.end)
+    if token.terminal == "DOC":
         return wording.misplaced_doc(span)
-    if "NAME" in accepted and token.isidentifier() and _NAMED.match(source.text, span.end):
-        return reserved_word(span, str(token))
-    return wording.unexpected(span, f"`{token}`", expected)
+    if WORD in accepted and span.text.isidentifier() and _NAMED.match(source.text, span.end):
+        return reserved_word(span, span.text)
+    return wording.unexpected(span, f"`{span.text}`", expected)
 
 
 def _in_words(accepted: set[str]) -> list[str]:
     """What could stand here, in the user's words. Operators that may follow any expression are left out."""
     names = sorted(accepted)
     useful = [name for name in names if not any(name.startswith(operator) for operator in _OPERATORS)] or names
-    terminals = {terminal.name: terminal.pattern for terminal in _lark().terminals}
-    words = {_WORDS.get(name) or f"`{terminals[name].value}`" for name in useful if name in terminals or name in _WORDS}
+    literals = tables().literals
+    words = {_WORDS.get(name) or f"`{literals[name]}`" for name in useful}
     return sorted(words - {_WORDS["DOC"]}, key=lambda word: (not word.startswith("a "), word))
-
-
-def _check_levels(source: Source, parsed: ParseTree) -> None:
-    """Raises where something is nested too deeply for the stages behind, which recurse."""
-    from lark import Tree
-
-    waiting: list[tuple[ParseTree, int]] = [(parsed, 0)]
-    while waiting:
-        node, level = waiting.pop()
-        if level > DEEPEST:
-            start = 0 if node.meta.empty else node.meta.start_pos
-            raise CompileError(wording.too_deep(Span(source, start, start + 1)))
-        waiting.extend((child, level + 1) for child in reversed(node.children) if isinstance(child, Tree))
 
 
 def _unclosed_brace(source: Source) -> Span | None:
