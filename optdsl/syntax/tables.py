@@ -1,13 +1,12 @@
 """The parser's tables: what lark computes from the grammar, as plain data that loads in a millisecond.
 
 Computing them takes a quarter of a second and importing lark alone a fortieth, so they are kept in the user's cache
-folder, under a name that holds a hash of the grammar and of the versions of lark and Python.
+folder, together with the grammar that they are of.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
+import contextlib
 import marshal
 import os
 import sys
@@ -15,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from optdsl import __version__
 from optdsl.resources import grammar_text
 
 if TYPE_CHECKING:
@@ -62,16 +62,14 @@ class Tables(NamedTuple):
 @cache
 def tables() -> Tables:
     """The tables of the grammar, from the cache if they are there."""
+    grammar = grammar_text()
     path = _cache_path()
+    found = None if path is None else _load(path, grammar)
+    if found is not None:
+        return found
+    made = compute_tables(grammar)
     if path is not None:
-        try:
-            *parts, rules, start, end = marshal.loads(path.read_bytes())
-            return Tables(*parts, tuple(ParserRule(*rule) for rule in rules), start, end)
-        except (OSError, ValueError, EOFError, TypeError):
-            pass  # not there yet, or damaged: made anew
-    made = compute_tables(grammar_text())
-    if path is not None:
-        _save(made, path)
+        _save(made, path, grammar)
     return made
 
 
@@ -80,21 +78,33 @@ def _cache_path() -> Path | None:
     base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache" if os.environ.get("HOME") else None)
     if base is None:
         return None
-    version = f"{importlib.metadata.version('lark')} {sys.version_info[:2]} {Tables._fields} {ParserRule._fields}"
-    digest = hashlib.sha256(f"{version}\n{grammar_text()}".encode()).hexdigest()[:16]
-    return Path(base) / "optdsl" / f"grammar-{digest}"
+    return Path(base) / "optdsl" / f"tables-{__version__}-{sys.implementation.cache_tag}"
 
 
-def _save(made: Tables, path: Path) -> None:
+def _load(path: Path, grammar: str) -> Tables | None:
+    """The tables in the cache, if they are of this grammar and whole."""
+    try:
+        stored: Any = marshal.loads(path.read_bytes())
+        known, *parts, rules, start, end = stored
+        if known != [grammar, Tables._fields, ParserRule._fields]:
+            return None
+        return Tables(*parts, tuple(ParserRule(*rule) for rule in rules), start, end)  # type: ignore[call-arg]
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+
+
+def _save(made: Tables, path: Path, grammar: str) -> None:
     """Writes the tables whole or not at all; a cache that cannot be written is no error."""
     temporary = path.with_suffix(f".{os.getpid()}")
-    plain: Any = (*made[:6], tuple(tuple(rule) for rule in made.rules), made.start, made.end)
+    known = [grammar, Tables._fields, ParserRule._fields]
+    plain: Any = (known, *made[:6], tuple(tuple(rule) for rule in made.rules), made.start, made.end)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary.write_bytes(marshal.dumps(plain))
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 # ------------------------------------------------------------------------------------------- from lark's tables

@@ -124,5 +124,23 @@ def test_a_word_is_not_cut_after_a_keyword(lark: Lark) -> None:
     assert "PARAM" in raised.value.expected
 
 
-def test_the_cache_holds_the_tables() -> None:
-    assert tables() == compute_tables(grammar_text())
+def test_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    computed = tables.__wrapped__()
+    (file,) = (tmp_path / "optdsl").iterdir()
+    with monkeypatch.context() as context:
+        context.setattr("optdsl.syntax.tables.compute_tables", None)
+        assert tables.__wrapped__() == computed
+    for damaged in (b"", file.read_bytes()[:1000], b"N", file.read_bytes().replace(b"layout", b"lay_ut")):
+        file.write_bytes(damaged)
+        assert tables.__wrapped__().rules
+        assert file.read_bytes() != damaged
+
+
+def test_no_cache_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "optdsl").write_text("not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert tables.__wrapped__().rules
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    assert tables.__wrapped__().rules
