@@ -81,47 +81,59 @@ def record(cls: type[T] | None = None, /, *, frozen: bool = True, eq: bool = Tru
 
 def _make(cls: type, frozen: bool, eq: bool) -> type:
     """The class once more, with slots: those cannot be added to a class that exists."""
+    namespace = dict(vars(cls))
+    namespace.pop("__dict__", None)
+    namespace.pop("__weakref__", None)
+    every: dict[str, _Field] = {}
+    for base in reversed(cls.__mro__[1:-1]):
+        every.update(base.__dict__.get("__record_specifiers__", ()))
     own: dict[str, _Field] = {}
-    namespace = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+    slots = []
     for name in namespace.get("__annotations__", ()):
         default = namespace.pop(name, _MISSING)
-        if isinstance(default, _Field):
+        if default is _MISSING:
+            own[name] = _PLAIN
+        elif isinstance(default, _Field):
             own[name] = default
         else:
-            own[name] = _PLAIN if default is _MISSING else _Field(default, None, init=True, shown=True, compare=True)
-    inherited: dict[str, _Field] = {}
-    for base in reversed(cls.__mro__[1:]):
-        inherited.update(vars(base).get("__record_specifiers__", {}))
-    every = inherited | own
-    arguments = tuple(name for name, each in every.items() if each.init)
-    namespace |= {
-        "__slots__": tuple(name for name in own if name not in inherited),
-        "__qualname__": cls.__qualname__,
-        "__record_specifiers__": own,
-        "__record_fields__": tuple(every),
-        "__record_arguments__": arguments,
-        "__match_args__": arguments,
-        "__record_key__": _key(tuple(name for name, each in every.items() if each.compare)),
-        "__repr__": namespace.get("__repr__", _repr),
-        "__getstate__": _get_state,
-        "__setstate__": _set_state,
-    }
+            own[name] = _Field(default, None, init=True, shown=True, compare=True)
+        if name not in every:
+            slots.append(name)
+    every.update(own)
+    names = tuple(every)
+    arguments = tuple([name for name in names if every[name].init])
+    namespace["__slots__"] = tuple(slots)
+    namespace["__qualname__"] = cls.__qualname__
+    namespace["__record_specifiers__"] = own
+    namespace["__record_fields__"] = names
+    namespace["__record_arguments__"] = namespace["__match_args__"] = arguments
+    namespace["__record_key__"] = _key([name for name in names if every[name].compare])
+    namespace["__init__"] = _first_init
+    namespace.setdefault("__repr__", _repr)
+    namespace["__getstate__"], namespace["__setstate__"] = _get_state, _set_state
     if eq:
-        namespace["__eq__"] = namespace.get("__eq__", _eq)
+        namespace.setdefault("__eq__", _eq)
         namespace["__hash__"] = namespace.get("__hash__") or (_hash if frozen else None)
     if frozen:
-        namespace |= {"__setattr__": _refuse_set, "__delattr__": _refuse_delete}
-    made = type(cls)(cls.__name__, cls.__bases__, namespace)
-    made.__init__ = _initializer(made, every)  # type: ignore[misc]
-    return made
+        namespace["__setattr__"], namespace["__delattr__"] = _refuse_set, _refuse_delete
+    return type(cls)(cls.__name__, cls.__bases__, namespace)
 
 
-def _initializer(cls: type, every: dict[str, _Field]) -> FunctionType:
+def _first_init(self: Any, *values: Any, **named: Any) -> None:
+    """`__init__` until a class is first used: most are not in any one run."""
+    cls = type(self)
+    cls.__init__ = _initializer(cls)
+    cls.__init__(self, *values, **named)
+
+
+def _initializer(cls: Any) -> FunctionType:
     """`__init__`: the code of this shape of record, with the names of the parameters put in."""
-    arguments = [name for name, each in every.items() if each.init]
-    shape = tuple(_kind(each) for each in every.values())
-    code = _template(shape, hasattr(cls, "__post_init__"))
-    code = code.replace(co_varnames=("self", *arguments), co_qualname=f"{cls.__qualname__}.__init__")
+    every: dict[str, _Field] = {}
+    for base in reversed(cls.__mro__):
+        every.update(base.__dict__.get("__record_specifiers__", ()))
+    code = _template(tuple([_kind(each) for each in every.values()]), hasattr(cls, "__post_init__"))
+    names = ("self", *cls.__record_arguments__)
+    code = code.replace(co_varnames=names, co_qualname=f"{cls.__qualname__}.__init__")
     known: dict[str, Any] = {"missing": _MISSING}
     defaults = []
     for number, (name, each) in enumerate(every.items()):
@@ -161,12 +173,9 @@ def _template(shape: tuple[str, ...], has_post_init: bool) -> CodeType:
     return namespace["__init__"].__code__
 
 
-@cache
-def _key(names: tuple[str, ...]) -> Callable[[object], object]:
+def _key(names: list[str]) -> Callable[[object], object]:
     """What a record is compared and hashed by."""
-    if not names:
-        return _nothing
-    return attrgetter(*names)
+    return attrgetter(*names) if names else _nothing
 
 
 def _nothing(_value: object) -> object:

@@ -1,6 +1,7 @@
-"""Where the files that travel with the package are: the grammar, the standard library, the samples.
+"""Where the files that travel with the package are: the grammar, the standard library, the samples, the pages.
 
-In a checkout they stand at the top level; in a wheel they are inside the package (see `pyproject.toml`).
+In a checkout the first three stand at the top level; in a wheel they are inside the package (see `pyproject.toml`).
+The pages about diagnostics stand beside the modules that word them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+_PAGES = _PACKAGE / "diagnostics" / "pages"
 
 
 @cache
@@ -32,3 +34,14 @@ def module_text(name: str) -> str | None:
 def module_names() -> list[str]:
     """The modules of the standard library, sorted."""
     return sorted(path.stem for path in folder("stdlib").glob("*.opt"))
+
+
+@cache
+def page_codes() -> tuple[str, ...]:
+    """The codes of diagnostics that have a page, sorted."""
+    return tuple(sorted(path.stem for path in _PAGES.glob("OPT*.md")))
+
+
+def page_text(code: str) -> str:
+    """The page about a code. Raises OSError if there is none."""
+    return (_PAGES / f"{code}.md").read_text(encoding="utf-8")

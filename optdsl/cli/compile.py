@@ -4,74 +4,97 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optdsl.cli.errors import AlreadyToldError, InputError, Status, UsageError
-from optdsl.cli.front_end import add_input_arguments, checked_program, told_diagnostics
+from optdsl.cli.errors import Status, UsageError
+from optdsl.cli.front_end import add_input_arguments, checked_program, is_quiet, told_diagnostics
 from optdsl.cli.output import STANDARD_OUTPUT, write_output
-from optdsl.cli.sources import program_name
+from optdsl.cli.sources import STANDARD_INPUT, program_name
 from optdsl.record import record
 
 if TYPE_CHECKING:
-    from optdsl.backends.llvm import BackendError
+    from optdsl.backends.llvm.child import Child
     from optdsl.ir.program import Program
     from optdsl.semantics.model import CheckedProgram
 
 
+EXAMPLES = (
+    ("optdsl compile my_option.opt", "the object, and how to load it"),
+    ("optdsl compile a.opt b.opt -o both.bpf.o", "one object of two files"),
+    ("optdsl compile my_option.opt --emit c", "my_option.bpf.c, to read"),
+    ("optdsl compile my_option.opt --kernel 5.10", "refuses what 5.10 lacks"),
+)
+
+
+@record
+class Request:
+    """How an output is wanted, and the process that LLVM is in, where it is needed."""
+
+    lines: bool
+    child: Child | None
+
+
 @record
 class Emission:
-    """A form of output: the ending of its file, whether it is binary, and how it is made from the IR."""
+    """A form of output: the ending of its file, how it is made, whether it is binary or needs LLVM.
+
+    A program is made from the IR by `make`; what only tells of the options, from the checked program by `describe`.
+    """
 
     ending: str
-    make: Callable[[Program, argparse.Namespace], bytes]
+    make: Callable[[Program, Request], bytes] | None = None
+    describe: Callable[[CheckedProgram], bytes] | None = None
     is_binary: bool = False
+    needs_llvm: bool = False
 
 
-def _object(program: Program, arguments: argparse.Namespace) -> bytes:
+def _object(program: Program, request: Request) -> bytes:
     from optdsl.backends.llvm import emit_object
 
-    del arguments
-    return emit_object(program)
+    return emit_object(program, request.child)
 
 
-def _c(program: Program, arguments: argparse.Namespace) -> bytes:
+def _c(program: Program, request: Request) -> bytes:
     from optdsl.backends.c import emit_c
 
-    return emit_c(program, lines=not arguments.no_lines).encode()
+    return emit_c(program, lines=request.lines).encode()
 
 
-def _ir(program: Program, arguments: argparse.Namespace) -> bytes:
+def _ir(program: Program, _: Request) -> bytes:
     from optdsl.ir.printer import print_program
 
-    del arguments
     return print_program(program).encode()
 
 
-def _llvm(program: Program, arguments: argparse.Namespace) -> bytes:
+def _llvm(program: Program, _: Request) -> bytes:
     from optdsl.backends.llvm import emit_llvm
 
-    del arguments
     return emit_llvm(program).encode()
 
 
-def _assembly(program: Program, arguments: argparse.Namespace) -> bytes:
+def _assembly(program: Program, request: Request) -> bytes:
     from optdsl.backends.llvm import emit_assembly
 
-    del arguments
-    return emit_assembly(program).encode()
+    return emit_assembly(program, request.child).encode()
+
+
+def _json(checked: CheckedProgram) -> bytes:
+    from optdsl.backends.description import description_text
+
+    return description_text(checked).encode()
 
 
 _EMISSIONS = {
-    "object": Emission(".bpf.o", _object, is_binary=True),
+    "object": Emission(".bpf.o", _object, is_binary=True, needs_llvm=True),
     "c": Emission(".bpf.c", _c),
     "ir": Emission(".ir", _ir),
     "llvm": Emission(".ll", _llvm),
-    "asm": Emission(".s", _assembly),
+    "asm": Emission(".s", _assembly, needs_llvm=True),
+    "json": Emission(".json", describe=_json),
 }
-_JSON = "json"
-_JSON_ENDING = ".json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,33 +103,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="output", metavar="OUT", help="output file, - for the standard output (default: FILE's name here)"
     )
-    parser.add_argument("--emit", choices=[*_EMISSIONS, _JSON], default="object", help="form (default: %(default)s)")
+    parser.add_argument("--emit", choices=list(_EMISSIONS), default="object", help="form (default: %(default)s)")
     parser.add_argument("--no-lines", action="store_true", help="leave #line directives out of the C")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compiles, writes the output, and reports on it. A file that is at the output path stays if anything fails."""
     destination = _destination(arguments)
-    checked = checked_program(arguments, _name(arguments))
-    data = _output(checked, arguments)
-    write_output(destination, data)
-    if not arguments.quiet:
+    with told_diagnostics(arguments, output_on_stdout=destination == STANDARD_OUTPUT) as diagnostics:
+        with _llvm_beside(arguments) as child:
+            checked = checked_program(arguments, _name(arguments), diagnostics)
+            data = _output(checked, arguments, child)
+        write_output(destination, data)
+    if not is_quiet(arguments):
         _report(checked, data, destination, arguments)
     return Status.OK
 
 
+@contextmanager
+def _llvm_beside(arguments: argparse.Namespace) -> Iterator[Child | None]:
+    """A process that loads LLVM while this one reads and checks the program, which takes as long."""
+    if not _EMISSIONS[arguments.emit].needs_llvm:
+        yield None
+        return
+    from optdsl.backends.llvm.driver import start
+    from optdsl.cli.limits import told_limits
+
+    with told_limits(()):
+        child = start()
+    try:
+        yield child
+    finally:
+        child.abandon()
+
+
 def _destination(arguments: argparse.Namespace) -> str:
     """Where the output goes. Raises UsageError where that cannot be meant."""
-    emission = _EMISSIONS.get(arguments.emit)
+    emission = _EMISSIONS[arguments.emit]
     if arguments.no_lines and arguments.emit != "c":
         raise UsageError("--no-lines is for the C output", ("help", "add `--emit c`"))
     if arguments.output is None:
-        stem = Path(arguments.files[0]).name.removesuffix(".opt") or "option"
-        destination = stem + (emission.ending if emission else _JSON_ENDING)
+        name = Path(arguments.files[0]).name
+        stem = (name.removesuffix(".opt") if name != STANDARD_INPUT else "") or "option"
+        destination = stem + emission.ending
     else:
         destination = arguments.output
     if destination == STANDARD_OUTPUT:
-        if emission is not None and emission.is_binary and sys.stdout.isatty():
+        if emission.is_binary and sys.stdout.isatty():
             raise UsageError("an object is not for a terminal to show", ("help", "use `--emit asm`, or a pipe"))
     elif any(_is_same_file(destination, file) for file in arguments.files):
         raise UsageError(f"the output would overwrite {destination}", ("help", "name another file with `-o`"))
@@ -126,38 +169,17 @@ def _name(arguments: argparse.Namespace) -> str:
     return program_name(arguments.output if len(arguments.files) > 1 and named_output else arguments.files[0])
 
 
-def _output(checked: CheckedProgram, arguments: argparse.Namespace) -> bytes:
-    from optdsl.backends.llvm import BackendError
+def _output(checked: CheckedProgram, arguments: argparse.Namespace, child: Child | None) -> bytes:
+    from optdsl.cli.limits import told_limits
     from optdsl.compiler import lower_program
 
-    if arguments.emit == _JSON:
-        from optdsl.backends.description import description_text
-
-        return description_text(checked).encode()
-    with told_diagnostics():
-        program = lower_program(checked)
-    try:
-        return _EMISSIONS[arguments.emit].make(program, arguments)
-    except BackendError as error:
-        _tell_limit(error, program)
-        raise AlreadyToldError from None
-
-
-def _tell_limit(error: BackendError, program: Program) -> None:
-    """Shows a limit of the kernel that the program exceeds; other errors of a back end are defects, and go on up."""
-    from optdsl.cli.terminal import show_diagnostics
-    from optdsl.diagnostics import Diagnostic
-    from optdsl.source import Span
-
-    source = next((each for each in program.sources if each.base_name == error.file), None)
-    if source is None or error.line is None:
-        if error.stage == "generate":
-            raise InputError(f"no kernel would accept this program: {error.message}") from None
-        raise error
-    text = source.line_text(error.line)
-    start = sum(len(line) + 1 for line in source.text.split("\n")[: error.line - 1])
-    span = Span(source, start + len(text) - len(text.lstrip()), start + len(text.rstrip()))
-    show_diagnostics([Diagnostic("", "no kernel would accept this program", span, notes=(error.message,))])
+    emission = _EMISSIONS[arguments.emit]
+    if emission.describe is not None:
+        return emission.describe(checked)
+    assert emission.make is not None
+    program = lower_program(checked)
+    with told_limits(program.sources):
+        return emission.make(program, Request(lines=not arguments.no_lines, child=child))
 
 
 def _report(checked: CheckedProgram, data: bytes, destination: str, arguments: argparse.Namespace) -> None:

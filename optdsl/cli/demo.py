@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optdsl.cli.errors import CommandError, Status
-from optdsl.cli.front_end import add_input_arguments, checked_program
+from optdsl.cli.errors import AlreadyToldError, CommandError, Status
+from optdsl.cli.front_end import add_input_arguments, checked_program, told_diagnostics
 from optdsl.cli.sources import program_name
+from optdsl.cli.terminal import show_diagnostics
 
 if TYPE_CHECKING:
     from optdsl.lab.demonstration import Demonstration, Run
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from optdsl.lab.sockets import SocketSnapshot
     from optdsl.semantics.model import CheckedProgram, Option
 
+EXAMPLES = (("optdsl demo my_option.opt", "as root on Linux: packets, counters, the socket"),)
 MOST_PACKETS = 12
 _SHOWN = ("cwnd", "ssthresh", "rto", "ato", "rtt", "mss", "rcvmss", "advmss")
 """What of `ss -ti` is shown besides the congestion control; the rest differs from run to run anyway."""
@@ -32,9 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Compiles the files, then runs a transfer without the program and one with it."""
     with tempfile.TemporaryDirectory(prefix="optdsl-demo-") as name:
         folder = Path(name)
-        program = checked_program(arguments, program_name(arguments.files[0]))
+        with told_diagnostics(arguments, output_on_stdout=True) as diagnostics:
+            program = checked_program(arguments, program_name(arguments.files[0]), diagnostics)
+            data = _object(program)
         object_file = folder / f"{program.name}.bpf.o"
-        _compile(program, object_file, asked_kernel=arguments.kernel is not None)
+        object_file.write_bytes(data)
+        _report(program, data, object_file, asked_kernel=arguments.kernel is not None)
         if (reason := _why_not_here()) is not None:
             print(f"\nnot run here: {reason}\n`optdsl doctor` shows what is missing and how to get it")
             return Status.OK
@@ -42,14 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
     return Status.OK
 
 
-def _compile(program: CheckedProgram, object_file: Path, *, asked_kernel: bool) -> None:
+def _object(program: CheckedProgram) -> bytes:
     from optdsl.backends.llvm import emit_object
-    from optdsl.cli.report import Outcome, report_text
-    from optdsl.cli.terminal import style_of
+    from optdsl.cli.limits import told_limits
     from optdsl.compiler import lower_program
 
-    data = emit_object(lower_program(program))
-    object_file.write_bytes(data)
+    lowered = lower_program(program)
+    with told_limits(lowered.sources):
+        return emit_object(lowered)
+
+
+def _report(program: CheckedProgram, data: bytes, object_file: Path, *, asked_kernel: bool) -> None:
+    from optdsl.cli.report import Outcome, report_text
+    from optdsl.cli.terminal import style_of
+
     outcome = Outcome("object", object_file.name, data, asked_kernel=asked_kernel)
     print(report_text(program, outcome, style_of(sys.stdout)))
 
@@ -66,11 +77,15 @@ def _why_not_here() -> str | None:
 
 def _demonstrate(object_file: Path, folder: Path) -> Demonstration:
     from optdsl.kernel.errors import KernelError
+    from optdsl.kernel.rejection import RejectedError
     from optdsl.lab.demonstration import demonstrate
     from optdsl.lab.errors import LabError
 
     try:
         return demonstrate(object_file, folder)
+    except RejectedError as error:
+        show_diagnostics(error.diagnostics)
+        raise AlreadyToldError from error
     except (KernelError, LabError) as error:
         raise CommandError(f"the demonstration failed: {error}") from error
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from optdsl.diagnostics.render_rows import Style
     from optdsl.kernel.finding import Finding
 
+EXAMPLES = (("optdsl doctor", "one line a finding, each with its remedy"),)
 _ONLY_FOR_THE_LAB = frozenset({"network namespaces", "libbpf"})
 """Findings that do not stop anybody from compiling, loading and attaching a program with bpftool."""
 

@@ -30,7 +30,11 @@ class CommandError(Exception):
 
 
 class InputError(CommandError):
-    """Something is wrong with a file."""
+    """Something is wrong with a file: `file`, as the user named it, if it is one of the input."""
+
+    def __init__(self, message: str, *remarks: tuple[str, str], file: str | None = None) -> None:
+        super().__init__(message, *remarks)
+        self.file = file
 
 
 class UsageError(CommandError):
@@ -42,5 +46,6 @@ class UsageError(CommandError):
 class AlreadyToldError(CommandError):
     """The diagnostics have been printed; only the status is left to say."""
 
-    def __init__(self) -> None:
+    def __init__(self, status: Status = Status.INPUT) -> None:
         super().__init__("")
+        self.status = status

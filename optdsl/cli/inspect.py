@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from optdsl.cli.errors import InputError, Status
-from optdsl.cli.sources import read_bytes
+from optdsl.cli.sources import read_bytes, shown_name
 from optdsl.cli.terminal import write
 
+EXAMPLES = (("optdsl inspect my_option.bpf.o", "maps, params, and code between source lines"),)
 MOST_BYTES = 64 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("object", metavar="OBJECT", help="a BPF object, of optdsl or of clang")
+    parser.add_argument("object", metavar="OBJECT", help="a BPF object, or - for the standard input")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -21,10 +21,10 @@ def run(arguments: argparse.Namespace) -> int:
     from optdsl.elf.listing import listing
     from optdsl.elf.object import ObjectError, read_object
 
-    data = read_bytes(Path(arguments.object), MOST_BYTES)
+    data = read_bytes(arguments.object, MOST_BYTES)
     try:
         found = read_object(data)
     except ObjectError as error:
-        raise InputError(f"cannot read {arguments.object}: {error}") from None
+        raise InputError(f"cannot read {shown_name(arguments.object)}: {error}") from None
     write(listing(found))
     return Status.OK

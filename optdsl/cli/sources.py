@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,24 +21,35 @@ LONGEST_NAME = 15
 """Characters of a program's name (`BPF_OBJ_NAME_LEN` - 1)."""
 
 
-def read_bytes(path: Path, most: int) -> bytes:
-    """The bytes of a file. Raises InputError if it cannot be read, or is larger than `most` bytes."""
+STANDARD_INPUT = "-"
+
+
+def read_bytes(name: str, most: int) -> bytes:
+    """The bytes of a file, or of the standard input for `-`.
+
+    Raises InputError if it cannot be read, or is larger than `most` bytes.
+    """
+    shown = shown_name(name)
     try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
+        data = _read(name, most + 1)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
+        raise InputError(f"cannot read {shown}: {error.strerror}", file=shown) from None
     except ValueError as error:  # a NUL in the name
-        raise InputError(f"cannot read {str(path)!r}: {error}") from None
+        raise InputError(f"cannot read {name!r}: {error}", file=shown) from None
     if len(data) > most:
-        raise InputError(f"cannot read {path}: larger than {most >> 20} MiB")
+        raise InputError(f"cannot read {shown}: larger than {most >> 20} MiB", file=shown)
     return data
 
 
-def read_source(path: Path) -> Source:
+def read_source(name: str) -> Source:
     """A source under the name that the user gave it. Raises InputError, or CompileError for what is not text."""
-    name = str(path).encode("utf-8", "replace").decode()  # names of files need not be UTF-8
-    return Source(name, _text(name, read_bytes(path, MOST_BYTES)))
+    shown = shown_name(name)
+    return Source(shown, _text(shown, read_bytes(name, MOST_BYTES)))
+
+
+def shown_name(name: str) -> str:
+    """The name of an input in messages. Names of files need not be UTF-8."""
+    return "<stdin>" if name == STANDARD_INPUT else name.encode("utf-8", "replace").decode()
 
 
 def module_loader(folder: Path) -> Callable[[str], Source | None]:
@@ -47,7 +60,13 @@ def module_loader(folder: Path) -> Callable[[str], Source | None]:
             text = resources.module_text(name.removeprefix("std."))
             return None if text is None else Source(name, text)
         path = folder.joinpath(*name.split(".")).with_suffix(".opt")
-        return read_source(path) if path.exists() else None
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            pass  # something is there, and reading tells why it cannot be had
+        return read_source(str(path))
 
     return load
 
@@ -65,6 +84,15 @@ def program_name(path: str) -> str:
     if name[:1].isdigit():
         name = f"_{name}"
     return name[:LONGEST_NAME].rstrip("_") or "option"
+
+
+def _read(name: str, most: int) -> bytes:
+    if name != STANDARD_INPUT:
+        with Path(name).open("rb") as file:
+            return file.read(most)
+    if sys.stdin is None:  # a shell's `<&-`
+        raise OSError(errno.EBADF, "it is closed")
+    return sys.stdin.buffer.read(most)
 
 
 def _text(name: str, data: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from difflib import get_close_matches
 
 from optdsl.cli.errors import UsageError
 from optdsl.targets import (
@@ -21,8 +20,13 @@ from optdsl.targets import (
 
 def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the two options."""
-    parser.add_argument("--kernel", metavar="V", help="the oldest kernel to run on, such as 6.1")
-    parser.add_argument("--target", metavar="NAME", default=TargetName.MAINLINE.value, help="default: %(default)s")
+    parser.add_argument("--kernel", metavar="VERSION", help="the oldest kernel to run on, such as 6.1")
+    parser.add_argument(
+        "--target",
+        metavar="TARGET",
+        default=TargetName.MAINLINE.value,
+        help="what to compile for (default: %(default)s)",
+    )
 
 
 def chosen_target(arguments: argparse.Namespace) -> Target:
@@ -35,6 +39,8 @@ def chosen_target(arguments: argparse.Namespace) -> Target:
             text = f"target `{name}` cannot be compiled for yet"
             raise UsageError(text, ("note", "it needs the series in kernel-patches/"))
         case UnknownTarget(name=name, known=known):
+            from difflib import get_close_matches
+
             hints = [("help", f"did you mean `{near}`?") for near in get_close_matches(name, known, n=1)]
             raise UsageError(f"unknown target `{name}`", ("note", f"known targets: {', '.join(known)}"), *hints)
 
@@ -45,6 +51,8 @@ def _kernel(text: str) -> KernelVersion:
         return found
     known = [str(version) for version in found.known]
     covered = series_of(text.removeprefix("v"))
+    from difflib import get_close_matches
+
     hints = [f"did you mean `{near}`?" for near in get_close_matches(text, known, n=1)]
     if isinstance(covered, KernelVersion):
         hints = [f"use `--kernel {covered}`: what runs on Linux {covered} runs on newer ones too"]

@@ -8,6 +8,11 @@ from optdsl.cli.errors import Status
 from optdsl.cli.target import add_target_arguments, chosen_target
 from optdsl.cli.terminal import write
 
+EXAMPLES = (
+    ("optdsl targets", "all that programs may use"),
+    ("optdsl targets --kernel 5.10", "what Linux 5.10 has"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)

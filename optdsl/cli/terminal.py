@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,6 +13,7 @@ from optdsl.cli.errors import InputError
 
 if TYPE_CHECKING:
     from optdsl.diagnostics import Diagnostic
+    from optdsl.diagnostics.formats import Format
     from optdsl.diagnostics.render import Style
 
 DEFAULT_WIDTH = 120
@@ -20,7 +21,13 @@ DEFAULT_WIDTH = 120
 
 
 def prepare() -> None:
-    """Makes both streams usable: closed ones swallow what is written, odd encodings never raise."""
+    """Makes both streams usable: closed ones swallow what is written, odd encodings never raise.
+
+    Files and pipes that are opened later never get the numbers of closed streams, where messages would end in them.
+    """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(nowhere, True)
+    os.close(nowhere)
     if sys.stdout is None:  # a shell's `>&-`
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if sys.stderr is None:
@@ -32,20 +39,39 @@ def prepare() -> None:
 
 
 def style_of(stream: TextIO) -> Style:
-    """Colours on a terminal only, and not where NO_COLOR (no-color.org) or a dumb terminal forbids them."""
+    """Colours on a terminal that has them, unless NO_COLOR (no-color.org) forbids them; and where FORCE_COLOR
+    (force-color.org) or CLICOLOR_FORCE (bixense.com/clicolors) wants them anywhere."""
     from optdsl.diagnostics.render import Style
 
-    if not stream.isatty():
-        return Style(DEFAULT_WIDTH, color=False)
-    columns = shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
-    return Style(columns, color=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+    is_terminal = stream.isatty()
+    forced = any(os.environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
+    color = forced or (is_terminal and os.environ.get("TERM") != "dumb")
+    return Style(columns(stream) if is_terminal else DEFAULT_WIDTH, color=color and not os.environ.get("NO_COLOR"))
 
 
-def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Prints diagnostics and their summary."""
-    from optdsl.diagnostics.render import render_all
+def columns(terminal: TextIO) -> int:
+    """Columns: what COLUMNS says, else what this terminal says, which need not be the one of the standard output."""
+    with contextlib.suppress(ValueError):
+        if (wanted := int(os.environ.get("COLUMNS", ""))) > 0:
+            return wanted
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(terminal.fileno()).columns or DEFAULT_WIDTH
+    return DEFAULT_WIDTH
 
-    sys.stderr.write(render_all(diagnostics, style_of(sys.stderr)))
+
+def show_diagnostics(
+    diagnostics: Sequence[Diagnostic], form: Format | None = None, stream: TextIO | None = None
+) -> None:
+    """Prints diagnostics, as text with a summary or in another form.
+
+    Raises InputError if the standard output should take them and cannot.
+    """
+    from optdsl.diagnostics.formats import Format, rendered
+
+    if not diagnostics and form in (None, Format.TEXT):
+        return
+    stream = stream or sys.stderr
+    _tell(rendered(diagnostics, form or Format.TEXT, style_of(stream)), stream)
 
 
 def show_error(message: str, remarks: Iterable[tuple[str, str]] = ()) -> None:
@@ -55,7 +81,19 @@ def show_error(message: str, remarks: Iterable[tuple[str, str]] = ()) -> None:
 
     style = style_of(sys.stderr)
     lines = [headline(Severity.ERROR, message, style), *(remark(word, text, style) for word, text in remarks)]
-    sys.stderr.write("\n".join(lines) + "\n")
+    _tell("\n".join(lines) + "\n", sys.stderr)
+
+
+def _tell(text: str, stream: TextIO) -> None:
+    """Writes errors. Where even those cannot be written, the exit status says it alone."""
+    if stream is not sys.stderr:
+        write(text, stream)
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        _abandon(stream)
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
@@ -73,9 +111,13 @@ def write(text: str, stream: TextIO | None = None) -> None:
 
 def abandon_stdout() -> None:
     """Keeps Python from complaining at exit that nobody reads the standard output any more."""
+    _abandon(sys.stdout)
+
+
+def _abandon(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
     except (OSError, ValueError):
         pass
     finally:

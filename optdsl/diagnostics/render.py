@@ -30,14 +30,15 @@ __all__ = ["Style", "headline", "remark", "render", "render_all", "summary"]
 
 PLAIN = Style()
 _NARROWEST = 40
+_MOST_POINTED_AT = 3
 
 
 def render_all(diagnostics: Iterable[Diagnostic], style: Style = PLAIN) -> str:
-    """Every diagnostic, a blank line behind each, and the summary; empty without diagnostics."""
+    """Every diagnostic, a blank line behind each, the summary, and behind errors where to read more about them."""
     shown = list(diagnostics)
     if not shown:
         return ""
-    return "\n".join([*(render(each, style) for each in shown), f"{summary(shown)}\n"])
+    return "\n".join([*(render(each, style) for each in shown), f"{summary(shown)}\n"]) + _pointer(shown, style)
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
@@ -46,6 +47,12 @@ def summary(diagnostics: Iterable[Diagnostic]) -> str:
     errors = sum(each.is_error for each in shown)
     counts = ((errors, "error"), (len(shown) - errors, "warning"))
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count)
+
+
+def _pointer(diagnostics: Iterable[Diagnostic], style: Style) -> str:
+    """`explain: optdsl explain OPT0203`, with the codes of the first errors; empty without errors that have one."""
+    codes = list(dict.fromkeys(each.code for each in diagnostics if each.is_error and each.code))[:_MOST_POINTED_AT]
+    return f"{painted('explain', Role.HELP, style)}: optdsl explain {' '.join(codes)}\n" if codes else ""
 
 
 def render(diagnostic: Diagnostic, style: Style = PLAIN) -> str:

@@ -141,6 +141,16 @@ def too_many(span: Span, what: str, found: int, most: int) -> Diagnostic:
     return Diagnostic("OPT0412", f"too many {what}", span, f"{found} here, at most {most}")
 
 
+def too_many_statements(span: Span, most: int) -> Diagnostic:
+    """Statements of a whole program, as many as there are once loops are unrolled."""
+    return Diagnostic("OPT0412", "too many statements in one program", span, f"the first beyond {most}", notes=(
+        "a statement inside a loop counts once for each round",))  # fmt: skip
+
+
+def too_many_options(span: Span, most: int) -> Diagnostic:
+    return Diagnostic("OPT0412", "too many options in one program", span, f"the first beyond {most}")
+
+
 def duplicate_key(span: Span, key: str, first: Span) -> Diagnostic:
     return Diagnostic("OPT0413", f"the table has {key} twice", span, "again", (Label(first, "first"),))
 

@@ -2,14 +2,8 @@
 
 import errno as errno_codes
 import os
-import re
 
-_LOG_BLOCK = re.compile(
-    r"(?:libbpf: )?prog '[^']*': -- BEGIN PROG LOAD LOG --\n(.*?)-- END PROG LOAD LOG --\n?", re.DOTALL
-)
-_NARRATION = re.compile(
-    r"\s*(\d+: |;|from \d+ to \d+|processed \d+ insns|verification time|stack depth|func#\d|R\d+=|Validating |Func#\d)"
-)
+from optdsl.kernel.verifier_log import LOG_BLOCK, parse_log
 
 
 class KernelError(Exception):
@@ -35,30 +29,12 @@ class KernelError(Exception):
         head = self.what
         if self.errno is not None:
             head += f": {os.strerror(self.errno)} ({self.symbol})"
-        reason = verifier_reason(self.verifier_log)
+        reason = parse_log(self.verifier_log).reason
         return "\n".join(part for part in (head, self.message, reason and f"verifier: {reason}") if part)
 
 
 def split_verifier_log(text: str) -> tuple[str, str]:
     """Separates libbpf's own messages from the verifier log that it quotes among them: (messages, log)."""
-    log = "\n".join(block.strip("\n") for block in _LOG_BLOCK.findall(text))
-    messages = (line.removeprefix("libbpf: ").rstrip() for line in _LOG_BLOCK.sub("", text).splitlines())
+    log = "\n".join(block.strip("\n") for _, block in LOG_BLOCK.findall(text))
+    messages = (line.removeprefix("libbpf: ").rstrip() for line in LOG_BLOCK.sub("", text).splitlines())
     return "\n".join(message for message in messages if message), log
-
-
-def verifier_reason(log: str) -> str:
-    """Why the verifier rejected the program, on one line; empty for an empty log.
-
-    Up to Linux 7.2 the reason is the run of lines before the closing statistics that are neither instructions, source
-    lines nor register states. From 7.3 on it follows the word `Reason:`.
-    """
-    reason: list[str] = []
-    for line in reversed(log.splitlines()):
-        if line.strip().startswith("Reason:"):
-            return line.split(":", 1)[1].strip()
-        if not line.strip() or _NARRATION.match(line):
-            if reason:
-                break
-            continue
-        reason.insert(0, line.strip())
-    return "; ".join(reason)

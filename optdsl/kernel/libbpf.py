@@ -85,8 +85,8 @@ class Object:
     def __init__(self, data: bytes, name: str = "optdsl", log_level: int = 0) -> None:
         """Opens an ELF object that is in memory; the kernel is not involved yet.
 
-        `log_level` 1 keeps the verifier log of a successful load too, 2 with more detail. After a failed load there is
-        always a log.
+        `log_level` 1 keeps the verifier log of a successful load too, 2 with more detail; 4 keeps the figures, and of a
+        failed load the bare reason. After a failed load there is always a log.
         """
         self._data = data  # libbpf reads it until the object is loaded
         self._log = mmap.mmap(-1, _LOG_SIZE)
@@ -142,6 +142,21 @@ class Object:
         """The names of the programs."""
         library = c.libbpf()
         return [library.bpf_program__name(handle).decode() for handle in self._each("bpf_object__next_program")]
+
+    def load_only(self, program: str) -> None:
+        """Leaves the other programs out of `load`."""
+        for name in self.programs:
+            what = f"cannot choose the programs of {self._name}"
+            c.call("bpf_program__set_autoload", what, self._program(name), name == program)
+
+    def program_sizes(self, program: str) -> tuple[int, int]:
+        """Bytes of a loaded program: as the verifier left it, and as machine code (0 where there is no JIT)."""
+        descriptor = c.call("bpf_program__fd", f"program {program} is not loaded", self._program(program))
+        info = c.ProgramInfo()
+        size = ctypes.c_uint32(ctypes.sizeof(info))
+        what = f"cannot ask for the size of {program}"
+        c.call("bpf_obj_get_info_by_fd", what, descriptor, ctypes.byref(info), ctypes.byref(size))
+        return info.xlated_prog_len, info.jited_prog_len
 
     def attach_sock_ops(self, program: str, cgroup: Cgroup, mode: AttachMode = AttachMode.LINK) -> Attachment:
         """Puts a loaded sock_ops program on a cgroup, for the sockets of its processes and of those in groups below.

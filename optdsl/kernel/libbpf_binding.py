@@ -37,6 +37,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "bpf_map_get_next_key": (c_int, c_int, c_void_p, c_void_p),
     "bpf_map_lookup_elem": (c_int, c_int, c_void_p, c_void_p),
     "bpf_map_update_elem": (c_int, c_int, c_void_p, c_void_p, c_uint64),
+    "bpf_obj_get_info_by_fd": (c_int, c_int, c_void_p, ctypes.POINTER(c_uint32)),
     "bpf_object__btf": (c_void_p, c_void_p),
     "bpf_object__close": (None, c_void_p),
     "bpf_object__find_program_by_name": (c_void_p, c_void_p, c_char_p),
@@ -49,6 +50,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "bpf_program__attach_cgroup": (c_void_p, c_void_p, c_int),
     "bpf_program__fd": (c_int, c_void_p),
     "bpf_program__name": (c_char_p, c_void_p),
+    "bpf_program__set_autoload": (c_int, c_void_p, c_bool),
     "btf__raw_data": (c_void_p, c_void_p, ctypes.POINTER(c_uint32)),
     "libbpf_num_possible_cpus": (c_int,),
     "libbpf_strerror": (c_int, c_int, c_char_p, c_size_t),
@@ -73,6 +75,20 @@ class OpenOptions(ctypes.Structure):
         ("kernel_log_buf", c_void_p),
         ("kernel_log_size", c_size_t),
         ("kernel_log_level", c_uint32),
+    )
+
+
+class ProgramInfo(ctypes.Structure):
+    """The beginning of `struct bpf_prog_info`, as of the first kernel that has it."""
+
+    _fields_ = (
+        ("type", c_uint32),
+        ("id", c_uint32),
+        ("tag", ctypes.c_uint8 * 8),
+        ("jited_prog_len", c_uint32),
+        ("xlated_prog_len", c_uint32),
+        ("jited_prog_insns", c_uint64),
+        ("xlated_prog_insns", c_uint64),
     )
 
 

@@ -17,6 +17,7 @@ from optdsl.kernel import bpftool
 from optdsl.kernel.bpftool import Pinned
 from optdsl.kernel.btf import Value
 from optdsl.kernel.errors import KernelError
+from optdsl.kernel.rejection import explained
 from optdsl.lab.hosts import Host
 from optdsl.lab.leftovers import unique_name
 from optdsl.record import record
@@ -53,16 +54,24 @@ class AttachedProgram:
 def attached(object_file: Path, *hosts: Host, multi: bool = True) -> Iterator[AttachedProgram]:
     """Loads an object and attaches all its programs to the hosts' control groups for the length of a `with` block.
 
-    With `multi` several programs share a host. Raises KernelError, with the verifier log where that is the reason.
+    With `multi` several programs share a host. Raises KernelError; for a program that the verifier rejects that is a
+    RejectedError, whose diagnostics say where and why.
     """
     with ExitStack() as cleanup:
-        pinned = bpftool.load(object_file, unique_name())
+        pinned = _load(object_file)
         cleanup.callback(pinned.remove)
         for host in hosts:
             for program in pinned.programs():
                 bpftool.attach_cgroup(program, host.cgroup, multi=multi)
                 cleanup.callback(_detach, program, host)
         yield AttachedProgram(pinned, hosts)
+
+
+def _load(object_file: Path) -> Pinned:
+    try:
+        return bpftool.load(object_file, unique_name())
+    except KernelError as error:
+        raise explained(error, object_file.read_bytes()) from error
 
 
 def _detach(program: Path, host: Host) -> None:

@@ -29,7 +29,14 @@ _LEVELS: Final = {
     "SO": socket.SOL_SOCKET,
     "TCP": socket.IPPROTO_TCP,
 }
-_NUMBERS: Final = {"SO_MAX_PACING_RATE": 47, "TCP_SAVE_SYN": 27, "TCP_FASTOPEN_CONNECT": 30, "TCP_RTO_MAX_MS": 44}
+_NUMBERS: Final = {
+    "SO_MAX_PACING_RATE": 47,
+    "TCP_SAVE_SYN": 27,
+    "TCP_FASTOPEN_CONNECT": 30,
+    "TCP_RTO_MAX_MS": 44,
+    "TCP_RTO_MIN_US": 45,
+    "TCP_DELACK_MAX_US": 46,
+}
 """Of include/uapi/linux/tcp.h and asm-generic/socket.h: what the socket module has no name for."""
 _TEXT_OPTIONS: Final = frozenset({"TCP_CONGESTION"})
 _BLOCK: Final = 1 << 16

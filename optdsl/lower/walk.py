@@ -11,15 +11,14 @@ from optdsl.source import Source, Span
 
 def operations(node: object) -> Iterator[object]:
     """Every operation in a function, a block or an operation, itself included; places and their roots as well."""
-    if isinstance(node, tuple):
-        for each in node:
-            yield from operations(each)
-    elif not isinstance(node, Span):
-        names = getattr(node, "__record_fields__", None)
-        if names is not None:
-            yield node
-            for name in names:
-                yield from operations(getattr(node, name))
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, tuple):
+            waiting.extend(reversed(each))
+        elif not isinstance(each, Span) and (names := getattr(each, "__record_fields__", None)) is not None:
+            yield each
+            waiting.extend([getattr(each, name) for name in reversed(names)])
 
 
 def names_used(block: object) -> frozenset[str]:

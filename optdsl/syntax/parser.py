@@ -7,7 +7,6 @@ cache folder under a name that holds a hash of the grammar and of lark's version
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import sys
@@ -114,6 +113,8 @@ def _lark() -> Lark:
 
 def _cache_path() -> Path | None:
     """The file that keeps the parser's tables, or None where there is no home to keep it in."""
+    import hashlib
+
     import lark
 
     base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache" if os.environ.get("HOME") else None)

@@ -14,7 +14,7 @@ import pytest
 from ir_build import find, in_buffer
 from ir_samples import delayed_ack, results, torture
 
-from optdsl.backends.llvm import BackendError, driver, emit_assembly, emit_object
+from optdsl.backends.llvm import BackendError, child, emit_assembly, emit_object
 from optdsl.backends.llvm.driver import Output, generate
 from optdsl.elf.object import read_object
 from optdsl.ir.check import check_program
@@ -234,7 +234,7 @@ def test_an_abort_of_llvm_is_an_error() -> None:
         os.abort()
 
     with pytest.raises(BackendError, match="Assertion failed"):
-        driver.in_child(job)
+        child.in_child(job)
 
 
 def test_much_output_on_both_pipes_does_not_block() -> None:
@@ -242,7 +242,7 @@ def test_much_output_on_both_pipes_does_not_block() -> None:
         os.write(2, bytes(1 << 19))
         return bytes(1 << 21)
 
-    assert driver.in_child(job) == bytes(1 << 21)
+    assert child.in_child(job) == bytes(1 << 21)
 
 
 def test_the_compiler_survives_errors_and_goes_on() -> None:

@@ -29,7 +29,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """One command, with what it printed."""
     command = [sys.executable, *python, "-m", "optdsl", *arguments]
-    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "OPTDSL_DEBUG", "COLUMNS")}
+    unwanted = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "OPTDSL_DEBUG", "COLUMNS")
+    clean = {name: value for name, value in os.environ.items() if name not in unwanted}
     return subprocess.run(
         command, cwd=cwd, env={**clean, **(env or {})}, capture_output=True, encoding="utf-8", check=False, timeout=60
     )

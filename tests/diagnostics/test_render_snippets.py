@@ -378,7 +378,21 @@ def test_the_summary_counts() -> None:
         "1 error", "2 errors", "1 warning", "1 error, 2 warnings", "",
     ]  # fmt: skip
     assert render_all([]) == ""
-    assert render_all([error, warning]) == "error[OPT0101]: a\n\nwarning[OPT0802]: b\n\n1 error, 1 warning\n"
+    assert render_all([warning]) == "warning[OPT0802]: b\n\n1 warning\n"
+    assert render_all([error, warning]) == (
+        "error[OPT0101]: a\n\nwarning[OPT0802]: b\n\n1 error, 1 warning\nexplain: optdsl explain OPT0101\n"
+    )
+
+
+def test_behind_errors_stands_where_to_read_about_the_first_of_them() -> None:
+    codes = ["", "OPT0203", "OPT0401", "OPT0203", "OPT0101", "OPT0301"]
+    errors = [Diagnostic(code, "a", None) for code in codes]
+    warning = Diagnostic("OPT0802", "b", None, severity=Severity.WARNING)
+    last = render_all([warning, *errors]).splitlines()[-2:]
+    assert last == ["6 errors, 1 warning", "explain: optdsl explain OPT0203 OPT0401 OPT0101"]
+    assert render_all([Diagnostic("", "a", None)]).endswith("\n1 error\n")
+    colored = render_all(errors, Style(color=True))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == render_all(errors)
 
 
 def test_errors_without_a_source() -> None:

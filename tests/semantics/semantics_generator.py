@@ -14,14 +14,13 @@ from optdsl.compiler import Options, analyse
 from optdsl.diagnostics import CompileError, Diagnostics
 from optdsl.semantics.model import CheckedProgram
 from optdsl.source import Source
+from property.expressions import FUNCTIONS, UNITS, Expressions, Vocabulary
 
 Draw = Callable[[st.SearchStrategy[str]], str]
 
-HEAD = """
-fn half(x : u64) -> u64 { x / 2 }
-fn without(x : u64, y : u64) -> u64 { let z = max(x, y)  if x > y { x - y } else { saturate(z - y) } }
-fn part(x : u64, y : u64) -> u64 { if y != 0 { x / y } else { x } }
-fn later(x : duration, y : duration) -> duration { max(x, y) }
+HEAD = (
+    FUNCTIONS
+    + """
 option generated {
     kind experimental 0x7010
     layout {
@@ -52,6 +51,7 @@ option generated {
     state l : duration = 0s
     state j : bool
 """
+)
 TAIL = "}\n"
 TRAILING = "y : u8 optional  u : u32 optional"
 REPEATED = "y : u16[0..=3]"
@@ -64,115 +64,24 @@ _NAMES = {
     "segments": ["m", "socket.cwnd"],
     "ratio": ["i"],
 }
-_LITERALS = {
-    "number": ["0", "1", "2", "3", "7", "8", "63", "64", "65", "200", "255", "256", "299", "300", "65535", "65536",
-               "4294967295", "9223372036854775808", "18446744073709551615"],
-    "duration": ["0us", "1us", "10ms", "1s", "2s", "1h", "50d"],
-    "rate": ["0bps", "1bps", "1mbps", "10gbps"],
-    "size": ["0B", "1B", "1460B", "64KiB", "1GiB"],
-    "segments": ["0mss", "1mss", "10mss", "1000mss"],
-    "ratio": ["0%", "0.0001%", "1%", "50%", "100%"],
-}  # fmt: skip
-UNITS = list(_NAMES)
+_FLAGS = ["f", "g", "c", "j", "e == one", "e != none", "f == 1", "g == true", "has o", "socket.ipv6"]
+_NARROW = ["a", "b", "p", "(a & b)", "(a ^ p)", "(a | 7)", "h"]
 
 
-class Generator:
-    """Draws texts. `extra` are names that exist in this layout only."""
+def _vocabulary(repeated: bool) -> Vocabulary:
+    """The names above, with those that exist in this layout only."""
+    more = ["count(y)", "y[0]", "y[1]"] if repeated else ["y", "u"]
+    flags = ["count(y) > 1", "count(y) == 1"] if repeated else ["has y", "has u"]
+    return Vocabulary({**_NAMES, "number": _NAMES["number"] + more}, _FLAGS + flags, _NARROW)
+
+
+class Generator(Expressions):
+    """Draws texts."""
 
     def __init__(self, draw: Callable[[st.SearchStrategy[str]], str], repeated: bool) -> None:
-        self.draw = draw
+        super().__init__(lambda choices: draw(st.sampled_from(choices)), _vocabulary(repeated))
         self.repeated = repeated
-        self.lets: list[tuple[str, str]] = []
         self.count = 0
-
-    def one_of(self, choices: list[str]) -> str:
-        return self.draw(st.sampled_from(choices))
-
-    # ------------------------------------------------------------------------------------------- expressions
-
-    def leaf(self, unit: str) -> str:
-        names = list(_NAMES[unit]) + [name for name, of in self.lets if of == unit]
-        if unit == "number":
-            names += ["count(y)", "y[0]", "y[1]"] if self.repeated else ["y", "u"]
-        return self.one_of([*names, *names, *_LITERALS[unit]])
-
-    def value(self, unit: str, depth: int) -> str:
-        if depth == 0:
-            return self.leaf(unit)
-        kinds = ["leaf", "+", "-", "saturate", "*", "/", "%", "min", "max", "clamp", "if", "ceil"]
-        kinds += ["bits", "shift", "~", "fn", "quotient"] if unit == "number" else ["product"]
-        kind = self.one_of(kinds)
-
-        def same() -> str:
-            return self.value(unit, depth - 1)
-
-        def number() -> str:
-            return self.value("number", depth - 1)
-
-        match kind:
-            case "+" | "%":
-                return f"({same()} {kind} {same()})"
-            case "-":
-                return f"({same()} - {same()})"
-            case "saturate":
-                return f"saturate({same()} - {same()})"
-            case "*" | "/":
-                return f"({same()} {kind} {number()})"
-            case "min" | "max":
-                return f"{kind}({same()}, {same()})"
-            case "clamp":
-                return f"clamp({same()}, {self.leaf(unit)}, {self.leaf(unit)})"
-            case "ceil":
-                return f"ceil({same()} / {number()})"
-            case "if":
-                return f"(if {self.condition(depth - 1)} {{ {same()} }} else {{ {same()} }})"
-            case "leaf":
-                return self.leaf(unit)
-            case _:
-                return self._special(kind, unit, depth)
-
-    def _special(self, kind: str, unit: str, depth: int) -> str:
-        def value(other: str) -> str:
-            return self.value(other, depth - 1)
-
-        match kind:
-            case "bits":
-                return f"({value('number')} {self.one_of(['&', '|', '^'])} {value('number')})"
-            case "shift":
-                return f"({value('number')} {self.one_of(['<<', '>>'])} {self.leaf('number')})"
-            case "~":
-                return f"~{self.one_of(['a', 'b', 'p', '(a & b)', '(a ^ p)', '(a | 7)', 'h'])}"
-            case "fn":
-                name = self.one_of(["half", "without", "part"])
-                return f"{name}({value('number')}{'' if name == 'half' else ', ' + value('number')})"
-            case "quotient":
-                other = self.one_of(UNITS[1:])
-                return f"({value(other)} / {value(other)})"
-            case _:
-                products = {
-                    "duration": ["later({duration}, {duration})", "({size} / {rate})", "({duration} * {ratio})"],
-                    "rate": ["({size} / {duration})", "({ratio} * {rate})"],
-                    "size": ["({rate} * {duration})", "({segments} * socket.mss)", "({size} * {ratio})"],
-                    "segments": ["({size} / socket.mss)", "({segments} * {ratio})"],
-                    "ratio": ["({ratio} * {ratio})"],
-                }
-                template = self.one_of(products[unit])
-                return template.format(**{name: value(name) for name in UNITS})
-
-    def condition(self, depth: int) -> str:
-        kind = self.one_of(["compare", "compare", "compare", "in", "flag", "and", "or", "not"])
-        if depth > 0 and kind in ("and", "or"):
-            return f"({self.condition(depth - 1)} {kind} {self.condition(depth - 1)})"
-        if depth > 0 and kind == "not":
-            return f"not {self.condition(depth - 1)}"
-        if kind == "flag":
-            flags = ["f", "g", "c", "j", "e == one", "e != none", "f == 1", "g == true", "has o", "socket.ipv6"]
-            return self.one_of(flags + (["count(y) > 1", "count(y) == 1"] if self.repeated else ["has y", "has u"]))
-        unit = self.one_of(["number", "number", "number", *UNITS])
-        left = self.value(unit, min(depth, 1))
-        if kind == "in":
-            return f"{left} in {self.leaf(unit)}..={self.leaf(unit)}"
-        return f"{left} {self.one_of(['<', '<=', '>', '>=', '==', '!='])} {self.value(unit, min(depth, 1))}"
 
     # -------------------------------------------------------------------------------------------- statements
 
@@ -184,7 +93,7 @@ class Generator:
                 unit, self.count = self.one_of(UNITS), self.count + 1
                 name = f"let_{self.count}"
                 text = f"let {name} = {self.value(unit, 2)}"
-                self.lets.append((name, unit))
+                self.words.lets.append((name, unit))
                 return text
             case "state":
                 return self._state()
@@ -226,9 +135,9 @@ class Generator:
                 return f"j = {self.condition(1)}"
 
     def block(self, depth: int) -> str:
-        known = list(self.lets)
+        known = list(self.words.lets)
         lines = [self.statement(depth) for _ in range(int(self.one_of(["1", "1", "2", "3"])))]
-        self.lets = known
+        self.words.lets = known
         return "  ".join(lines)
 
 

@@ -9,11 +9,12 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from semantics_evaluator import Machine, RejectedError
 from semantics_generator import accepted, accepted_send, blocks, sends
 
-from optdsl.semantics import model, ranges
+from optdsl.semantics import ranges
 from optdsl.semantics.ranges import Interval
+from property.evaluator import Machine, RejectedError
+from property.ranges import check_sent
 
 RUNS = 25
 SLOW = settings(
@@ -47,29 +48,9 @@ def test_a_send_gives_every_field_a_value_that_fits(lines: tuple[bool, list[tupl
         try:
             if send.guard is None or machine.value(send.guard):
                 machine.run(send.body)
-                _check_sent(option.layout, send, machine)
+                check_sent(option.layout, send, machine)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{text}") from None
-
-
-def _check_sent(layout: model.Layout, send: model.Send, machine: Machine) -> None:
-    """The values given make a whole option, not longer than the checker says."""
-    given_names = {each.name for each in machine.assigned}
-    assert send.always <= given_names
-    bits = 8 * len(layout.header)
-    for each in layout.fields:
-        together = {other.name for other in layout.guarded_by(each.flag)} if each.flag else {each.name}
-        assert each.name not in given_names or together <= given_names
-        if each.repeat is not None:
-            assert len(machine.assigned.get(each, ())) in each.repeat
-            bits += each.bits * len(machine.assigned.get(each, ()))
-            continue
-        computed = each.is_reserved or bool(layout.guarded_by(each.name))
-        assert computed or each.presence is not model.Presence.ALWAYS or each.name in given_names
-        bits += each.bits if each.presence is model.Presence.ALWAYS or each.name in given_names else 0
-    trailing = [each.name in given_names for each in layout.fields if each.presence is model.Presence.LENGTH]
-    assert trailing == sorted(trailing, reverse=True)
-    assert bits // 8 <= send.largest
 
 
 _INTERVALS = st.tuples(st.integers(0, 70), st.integers(0, 70)).map(lambda pair: Interval(min(pair), max(pair)))

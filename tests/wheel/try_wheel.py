@@ -1,6 +1,7 @@
 """Builds the wheel, installs it into an empty environment, and compiles a sample from a folder of its own.
 
-Shows that the grammar, the standard library and the samples travel inside the wheel. Run by `make wheel`.
+Shows that the grammar, the standard library, the samples and the pages about diagnostics travel inside the wheel. Run
+by `make wheel`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def main() -> None:
         listing = run(optdsl, "inspect", "cc.bpf.o", cwd=work)
         if (work / "cc.bpf.o").read_bytes()[:4] != b"\x7fELF" or "congestion_control" not in listing:
             sys.exit("the object compiled by the installed wheel is not what it should be")
+        if not run(optdsl, "explain", "OPT0203", cwd=work).startswith("# OPT0203: "):
+            sys.exit("the pages about diagnostics are not in the wheel")
         print(f"{wheel.name}: installed into an empty environment, compiled cc.opt there")
 
 

@@ -6,14 +6,19 @@
 
 Rooms: `module` puts the text together; `debuginfo` over `metadata` describes types and lines; `statements`, `calls`,
 `values` and `memory` translate function bodies with a `frame` that knows the function's variables; `writer` numbers
-values and labels; `driver` runs LLVM; `assembly` makes its listing readable. The kernel's numbers are those of
+values and labels; `driver` runs LLVM in a `child`; `assembly` makes its listing readable. The kernel's numbers are in
 `targets/sockops.py`. Importing this package imports neither LLVM nor those rooms.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from optdsl.backends.llvm.errors import BackendError
-from optdsl.ir.program import Program
+
+if TYPE_CHECKING:
+    from optdsl.backends.llvm.child import Child
+    from optdsl.ir.program import Program
 
 __all__ = ["BackendError", "emit_assembly", "emit_llvm", "emit_object"]
 
@@ -28,21 +33,21 @@ def emit_llvm(program: Program) -> str:
     return module_text(program)
 
 
-def emit_object(program: Program) -> bytes:
+def emit_object(program: Program, child: Child | None = None) -> bytes:
     """The program as an ELF object for cpu v3: code, maps, data, licence, BTF and source lines; no DWARF.
 
     Equal programs give equal bytes. Raises `BackendError` where LLVM cannot generate code, for example for more than
-    512 bytes of stack.
+    512 bytes of stack. `child` is one that `driver.start` gave, for whoever has other work while LLVM loads.
     """
     from optdsl.backends.llvm.driver import Output, generate
     from optdsl.elf.strip import strip
 
-    return strip(generate(emit_llvm(program), Output.OBJECT))
+    return strip(generate(emit_llvm(program), Output.OBJECT, child))
 
 
-def emit_assembly(program: Program) -> str:
+def emit_assembly(program: Program, child: Child | None = None) -> str:
     """The optimised program as BPF assembly, with the source lines as comments. Raises like `emit_object`."""
     from optdsl.backends.llvm.assembly import readable
     from optdsl.backends.llvm.driver import Output, generate
 
-    return readable(generate(emit_llvm(program), Output.ASSEMBLY).decode(), program.sources)
+    return readable(generate(emit_llvm(program), Output.ASSEMBLY, child).decode(), program.sources)

@@ -6,8 +6,9 @@ from __future__ import annotations
 class BackendError(Exception):
     """Code generation failed: a limit of the target, or a defect of this compiler.
 
-    `stage` is what was being done (`emit`, `parse`, `optimise`, `generate`), `message` one or several lines without a
-    final newline. `file` (a base name) and `line` (from 1) lead to the source where LLVM named it, else they are None.
+    `stage` is what was being done (`emit`, `parse`, `optimise`, `generate`), `resources` where this machine did not let
+    it be done, or `crash` where LLVM died of a defect. `message` is one or several lines without a final newline.
+    `file` (a base name) and `line` (from 1) lead to the source where LLVM named it, else they are None.
     """
 
     def __init__(self, stage: str, message: str, file: str | None = None, line: int | None = None) -> None:

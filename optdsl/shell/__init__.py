@@ -1,0 +1,1 @@
+"""What shells and manual readers want to know of the command line: completion scripts and `optdsl(1)`."""
