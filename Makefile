@@ -3,9 +3,9 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 # Debian packages: the compiler itself needs none of them, the demo and the kernel tests do.
-DEBIAN := bpftool clang curl iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm nftables procps tcpdump tshark
+DEBIAN := bpftool clang curl fish iperf3 iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm mandoc nftables procps tcpdump tshark zsh
 
-.PHONY: demo test setup system check unit wheel golden clean
+.PHONY: demo test setup system check unit wheel golden bench clean
 
 demo: setup
 	@$(PYTHON) -m optdsl demo samples/delack.opt
@@ -34,6 +34,7 @@ check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m optdsl fmt --check samples stdlib
 
 unit:
 	$(PYTHON) -m pytest
@@ -43,6 +44,10 @@ wheel:
 
 golden:
 	$(PYTHON) -m pytest --update-golden
+
+# Writes docs/performance.md; ten minutes at most, on a machine that does nothing else.
+bench: setup
+	PYTHONPATH=tests $(PYTHON) -m performance.bench
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,6 @@
 """`python -m optdsl` is `optdsl`."""
 
-import sys
-
-from optdsl.cli.main import main
+from optdsl.cli.start import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

@@ -14,6 +14,8 @@ from operator import attrgetter
 from types import CodeType, FunctionType
 from typing import Any, TypeVar, dataclass_transform, overload
 
+from optdsl.record_shapes import GIVEN
+
 __all__ = ["FrozenError", "field", "fields", "is_record", "record", "replace"]
 
 T = TypeVar("T")
@@ -126,23 +128,26 @@ def _first_init(self: Any, *values: Any, **named: Any) -> None:
     cls.__init__(self, *values, **named)
 
 
-def _initializer(cls: Any) -> FunctionType:
+def _initializer(cls: Any) -> Any:
     """`__init__`: the code of this shape of record, with the names of the parameters put in."""
     every: dict[str, _Field] = {}
     for base in reversed(cls.__mro__):
         every.update(base.__dict__.get("__record_specifiers__", ()))
-    code = _template(tuple([_kind(each) for each in every.values()]), hasattr(cls, "__post_init__"))
+    setters = [getattr(cls, name).__set__ for name in every]
+    kinds = tuple([_kind(each) for each in every.values()])
+    if len(kinds) < len(GIVEN) and kinds.count("given") == len(kinds) and not hasattr(cls, "__post_init__"):
+        made: Any = GIVEN[len(kinds)](*setters)
+    else:
+        known: dict[str, Any] = {"missing": _MISSING}
+        for number, (setter, each) in enumerate(zip(setters, every.values(), strict=True)):
+            known |= {f"set_{number}": setter, f"make_{number}": each.factory}
+        made = FunctionType(_template(kinds, hasattr(cls, "__post_init__")), known, "__init__")
     names = ("self", *cls.__record_arguments__)
-    code = code.replace(co_varnames=names, co_qualname=f"{cls.__qualname__}.__init__")
-    known: dict[str, Any] = {"missing": _MISSING}
-    defaults = []
-    for number, (name, each) in enumerate(every.items()):
-        known[f"set_{number}"] = getattr(cls, name).__set__
-        if each.factory is not None:
-            known[f"make_{number}"] = each.factory
-        if each.init and (each.default is not _MISSING or each.factory is not None):
-            defaults.append(each.default)
-    return FunctionType(code, known, "__init__", tuple(defaults))
+    made.__code__ = made.__code__.replace(co_varnames=names)
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    optional = [each for each in every.values() if each.init and (each.default is not _MISSING or each.factory)]
+    made.__defaults__ = tuple([each.default for each in optional]) or None
+    return made
 
 
 def _kind(each: _Field) -> str:

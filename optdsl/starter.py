@@ -20,15 +20,15 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*|_[A-Za-z0-9_]+")
 
 _STARTER = """\
 // What to type next:
-//   optdsl check FILE      what is wrong, whenever you have changed something
-//   optdsl compile FILE    the object, and how to load it
-//   optdsl demo FILE       as root: the option on real packets
-//   optdsl targetsPAD      everything that `socket.` and `on` have to offer
+//   optdsl check @file@      what is wrong, whenever you have changed something
+//   optdsl compile @file@    the object, and how to load it
+//   optdsl demo @file@       as root: the option on real packets
+//   optdsl targets@pad@      everything that `socket.` and `on` have to offer
 
 /// What the option is for, in one sentence: this one asks the peer to delay its ACKs no longer than we like.
-option NAME {
-COMMENT
-    kind KIND
+option @name@ {
+@comment@
+    kind @kind@
 
     // What follows on the wire, first bit first. A value outside its range is never acted on, but counted.
     layout {
@@ -37,7 +37,7 @@ COMMENT
     }
 
     /// A number to change while the program is attached, with `bpftool map update`.
-    param wanted : duration = 40ms in 20ms..=200ms
+    param wanted : duration = 20ms in 20ms..=200ms
 
     // Who sends it, when, and how often; every field gets its value.
     send on ack, data until acked {
@@ -72,8 +72,9 @@ def starter(name: str, file: str, *, kind: int | None = None, exid: int | None =
         written, comment = f"experimental 0x{number:0{4 if number < 1 << 16 else 8}X}", _EXPERIMENTAL
     else:
         written, comment = str(kind), _OWN
-    text = _STARTER.replace("COMMENT", comment).replace("KIND", written)
-    return text.replace("NAME", name).replace("FILE", file).replace("PAD", " " * (len(file) - 1))
+    pad = " " * (len(file) - 1)
+    values = {"name": name, "file": file, "pad": pad, "kind": written, "comment": comment}
+    return re.sub(r"@(\w+)@", lambda match: values[match[1]], _STARTER)
 
 
 def free_exid(name: str) -> int:
@@ -82,8 +83,13 @@ def free_exid(name: str) -> int:
     words = [word for word in name.split("_") if word]
     pairs = [words[0][0] + words[1][0]] if len(words) > 1 else []
     pairs.append((letters * 2)[:2])
-    first = [int.from_bytes(case.encode("ascii"), "big") for pair in pairs for case in (pair.upper(), pair.lower())]
-    return next(exid for exid in [*first, *range(first[0], 1 << 16)] if exid_owner(exid, 2) is None)
+    cases = [case.encode("ascii") for pair in pairs for case in (pair.upper(), pair.lower())]
+    first = [int.from_bytes(case, "big") for case in cases]
+    candidates: list[int] = [*first, *range(first[0], 1 << 16)]
+    for exid in candidates:
+        if exid_owner(exid, 2) is None:
+            return exid
+    raise AssertionError("letters are not near the end of the identifiers")
 
 
 # ------------------------------------------------------------------------------------------------- names

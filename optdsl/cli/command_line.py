@@ -30,6 +30,7 @@ def _values() -> dict[str, Value]:
         "FILE": Files((".opt",)),
         "OBJECT": Files((".o",)),
         "verify FILE": Files((".opt", ".o")),
+        "PIN": Files(),
         "CODE": Words(tuple(page_codes())),
         "COMMAND": Words(tuple(main.COMMANDS)),
         "VERSION": Words(tuple(map(str, KNOWN_KERNELS))),

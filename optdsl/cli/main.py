@@ -6,7 +6,6 @@ Nothing is imported here that a command may not need: `optdsl --version` is as f
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import os
 import sys
@@ -26,6 +25,7 @@ GROUPS = {
     "compile and run": {
         "compile": "compile .opt files into one BPF object, C, or another form",
         "verify": "ask the kernel's verifier, and show what it rejects at its line",
+        "param": "show and set the params of a loaded program",
         "demo": "compile .opt files and show them at work between two hosts",
     },
     "look up": {
@@ -49,8 +49,6 @@ _STATUSES = "exit status: 0 fine, 1 errors in the input, 2 wrong usage, 70 inter
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status; never raises."""
-    # A compile makes many objects that stay and hardly a circle; looking for circles took a tenth of its time.
-    gc.set_threshold(100_000)
     terminal.prepare()
     try:
         return _guarded(list(sys.argv[1:] if argv is None else argv))
@@ -119,7 +117,7 @@ def parsers(filled: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str,
     )  # fmt: skip
     whole.add_argument("--version", action="version", version=f"optdsl {__version__}", help="show the version and exit")
     adding = whole.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="optdsl")
-    commands = {}
+    commands: dict[str, argparse.ArgumentParser] = {}
     for name, text in COMMANDS.items():
         command = adding.add_parser(name, description=text[0].upper() + text[1:] + ".", allow_abbrev=False,
                                     formatter_class=_Formatter)  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +79,8 @@ def program_name(path: str) -> str:
             break
     else:
         stem = Path(stem).stem
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_")
+    letters = "".join(each if each.isascii() and each.isalnum() else " " for each in stem)
+    name = "_".join(letters.split())
     if name[:1].isdigit():
         name = f"_{name}"
     return name[:LONGEST_NAME].rstrip("_") or "option"

@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
     from optdsl.diagnostics.formats import Format
 
-    parser.add_argument("files", metavar="FILE", nargs="+", help="a BPF object, also of clang, or an .opt file")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="a BPF object, also of clang, or an .opt file; each by itself"
+    )
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     parser.add_argument("--log", action="store_true", help="print the kernel's whole log of a rejected program")
     parser.add_argument(
@@ -133,6 +135,8 @@ def _report(files: Sequence[File], arguments: argparse.Namespace) -> None:
         write(verdicts_json(files))
     elif not is_quiet(arguments):
         write(verdicts_text(files, style_of(sys.stdout)))
+        if not arguments.log and any(not verdict.is_accepted for file in files for verdict in file.verdicts):
+            write("`--log` shows the kernel's whole log of what it rejects\n")
     if arguments.log:
         stream = sys.stderr if arguments.json or is_quiet(arguments) else sys.stdout
         for file in files:

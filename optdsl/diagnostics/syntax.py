@@ -8,10 +8,10 @@ from optdsl.diagnostics.model import Diagnostic, Suggestion
 from optdsl.source import Source, Span
 
 
-def unexpected(span: Span, found: str, expected: Sequence[str]) -> Diagnostic:
+def unexpected(span: Span, found: str, expected: Sequence[str], suggestion: Suggestion | None = None) -> Diagnostic:
     """A token where the grammar has no place for it."""
     label = f"expected {_either(expected)}" if expected else "not expected here"
-    return Diagnostic("OPT0101", f"unexpected {found}", span, label)
+    return Diagnostic("OPT0101", f"unexpected {found}", span, label, suggestion=suggestion)
 
 
 def misplaced_doc(span: Span) -> Diagnostic:
@@ -27,9 +27,9 @@ def unexpected_end(span: Span, expected: Sequence[str], opened: Span | None) -> 
     return Diagnostic("OPT0102", "the file ends too early", span, f"expected {_either(expected)}", labels)
 
 
-def bad_character(span: Span) -> Diagnostic:
+def bad_character(span: Span, suggestion: Suggestion | None = None) -> Diagnostic:
     """A character that starts no token."""
-    return Diagnostic("OPT0103", f"no token starts with {span.text!r}", span)
+    return Diagnostic("OPT0103", f"no token starts with {span.text!r}", span, suggestion=suggestion)
 
 
 def unclosed_text(span: Span) -> Diagnostic:

@@ -50,9 +50,13 @@ def map_lines(maps: Sequence[Map]) -> list[str]:
     ]
     lines = _table("maps", ("name", "type", "key", "value", "entries", "flags"), rows)
     types = [found_type for found in maps for found_type in (found.key, found.value) if found_type]
-    for definition in dict.fromkeys(found_type.definition for found_type in types if found_type.definition):
-        lines += ["", *(_INDENT + line for line in definition.splitlines())]
-    return lines
+    return lines + _definition_lines(found_type.definition for found_type in types)
+
+
+def _definition_lines(definitions: Iterable[str]) -> list[str]:
+    """Each definition once, indented, with an empty line before it."""
+    found = dict.fromkeys(definition for definition in definitions if definition)
+    return [line for definition in found for line in ("", *(_INDENT + line for line in definition.splitlines()))]
 
 
 def _type(found: TypeText | None) -> str:
@@ -66,11 +70,13 @@ def _map_flags(found: Map) -> str:
 
 
 def variable_lines(variables: Sequence[Variable]) -> list[str]:
-    """The global variables, section by section, with their units and the values they start with."""
+    """The global variables, section by section, with their units and first values, and the structs that they are."""
     lines: list[str] = []
-    for section, members in groupby(variables, key=lambda variable: variable.section):
+    for section, group in groupby(variables, key=lambda variable: variable.section):
+        members = list(group)
         rows = [(str(found.offset), found.declaration, found.initializer, _unit(found)) for found in members]
         lines += ["", *_table(f"variables in {section}", ("offset", "declaration", "initial value", "unit"), rows)]
+        lines += _definition_lines(found.definition for found in members)
     return lines[1:]
 
 

@@ -101,7 +101,7 @@ class Variable:
 
     `offset` and `size` are bytes in `section`. `declaration` is C text, `typedef` the name of its type if that is a
     typedef (a unit such as `milliseconds`), else empty. `initial` is None for variables of more than `DECODED_SIZE`
-    bytes; `initializer` is the same as C text, then empty.
+    bytes; `initializer` is the same as C text, then empty. `definition` is that of the struct that it is, else empty.
     """
 
     name: str
@@ -112,6 +112,7 @@ class Variable:
     typedef: str
     initial: Value | None
     initializer: str
+    definition: str = ""
 
 
 DECODED_SIZE = 64 * 1024

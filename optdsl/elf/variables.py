@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optdsl.elf import maps
-from optdsl.elf.btf_text import declare, initializer
+from optdsl.elf.btf_text import declare, define, initializer
 from optdsl.elf.btf_types import MAX_DEPTH, Array, Btf, DataSection, Typedef
 from optdsl.elf.btf_types import Variable as BtfVariable
 from optdsl.elf.btf_values import decode
@@ -61,6 +61,7 @@ def _variable(section: ImageSection, btf: Btf, variable: BtfVariable, offset: in
         typedef=_typedef(btf, variable.type),
         initial=initial,
         initializer="" if initial is None else initializer(btf, variable.type, initial),
+        definition=define(btf, variable.type),
     )
 
 

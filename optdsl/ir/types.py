@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from optdsl.record import record
+from optdsl.record import field, record
 
 
 @record
@@ -82,32 +82,34 @@ class Struct:
     members: tuple[Member, ...]
     doc: str = ""
 
-    @property
-    def alignment(self) -> int:
-        return max((member.type.alignment for member in self.members), default=1)
+    # Large programs have structs of a thousand members and ask for each: the layout is worked out once.
+    alignment: int = field(init=False, shown=False, compare=False)
+    size: int = field(init=False, shown=False, compare=False)
+    _places: dict[str, tuple[int, Member]] = field(init=False, shown=False, compare=False)
 
-    @property
-    def size(self) -> int:
-        end = 0
+    def __post_init__(self) -> None:
+        places: dict[str, tuple[int, Member]] = {}
+        end, alignment = 0, 1
         for member in self.members:
-            end = _align(end, member.type.alignment) + member.type.size
-        return _align(end, self.alignment)
+            start = _align(end, member.type.alignment)
+            places.setdefault(member.name, (start, member))
+            end = start + member.type.size
+            alignment = max(alignment, member.type.alignment)
+        object.__setattr__(self, "alignment", alignment)
+        object.__setattr__(self, "size", _align(end, alignment))
+        object.__setattr__(self, "_places", places)
 
     def offset(self, name: str) -> int:
         """Byte offset of a member."""
-        end = 0
-        for member in self.members:
-            start = _align(end, member.type.alignment)
-            if member.name == name:
-                return start
-            end = start + member.type.size
-        raise KeyError(f"struct {self.name} has no member {name}")
+        return self._place(name)[0]
 
     def member(self, name: str) -> Member:
-        for member in self.members:
-            if member.name == name:
-                return member
-        raise KeyError(f"struct {self.name} has no member {name}")
+        return self._place(name)[1]
+
+    def _place(self, name: str) -> tuple[int, Member]:
+        if name not in self._places:
+            raise KeyError(f"struct {self.name} has no member {name}")
+        return self._places[name]
 
 
 Type = Scalar | ByteArray | Array | Struct

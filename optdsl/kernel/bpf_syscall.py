@@ -32,6 +32,8 @@ _PROG_DETACH: Final = 9
 _SOCK_OPS: Final = 13  # enum bpf_prog_type
 _CGROUP_SOCK_OPS: Final = 3  # enum bpf_attach_type
 _ALLOW_MULTI: Final = 2  # BPF_F_ALLOW_MULTI
+_LOG_SIZE: Final = 1 << 16
+"""Bytes; the log of a few instructions takes less than a tenth of it."""
 _LICENSE: Final = ctypes.create_string_buffer(b"GPL")
 
 
@@ -43,7 +45,22 @@ def instruction(opcode: int, destination: int = 0, source: int = 0, offset: int 
 
 @contextmanager
 def loaded_sock_ops(instructions: bytes) -> Iterator[int]:
-    """Loads a sock_ops program for the length of a `with` block and gives its file descriptor. Raises KernelError."""
+    """Loads a sock_ops program for the length of a `with` block and gives its file descriptor.
+
+    Raises KernelError, with the verifier's log if it is the verifier that refuses.
+    """
+    log = ctypes.create_string_buffer(_LOG_SIZE)
+    try:
+        descriptor = _load(instructions, log)
+    except KernelError as error:
+        raise KernelError(error.what, error.errno, error.message, log.value.decode(errors="replace")) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _load(instructions: bytes, log: ctypes.Array[ctypes.c_char]) -> int:
     code = ctypes.create_string_buffer(instructions, len(instructions))
     attributes = struct.pack(
         "=IIQQIIQII16sII",
@@ -51,16 +68,12 @@ def loaded_sock_ops(instructions: bytes) -> Iterator[int]:
         len(instructions) // 8,
         ctypes.addressof(code),
         ctypes.addressof(_LICENSE),
-        *(0, 0, 0, 0, 0),
+        *(1, len(log), ctypes.addressof(log), 0, 0),
         b"optdsl_probe",
         0,
         _CGROUP_SOCK_OPS,
     )
-    descriptor = _bpf(_PROG_LOAD, attributes, "cannot load a sock_ops program")
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    return _bpf(_PROG_LOAD, attributes, "cannot load a sock_ops program")
 
 
 @contextmanager

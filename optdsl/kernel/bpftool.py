@@ -128,13 +128,24 @@ def set_member(pin: Path, path: str, value: int) -> None:
     KernelError: ENOENT with the names there are, ERANGE if the integer does not fit.
     """
     with bpffs.locked(pin.parent):
-        info = map_info(pin)
-        btf, section = _data_section(info)
-        current = bytes(int(byte, 16) for byte in _raw_dump(pin)[0]["value"])
-        changed = replaced(btf, section, current, path, value)
-        key = ["key", "hex", *_hex(bytes(4))]
-        where = ["map", "update", "pinned", str(pin)]
-        _run(f"cannot write map {info['name']}", *where, *key, "value", "hex", *_hex(changed))
+        btf, section = data_section(pin)
+        write_bytes(pin, replaced(btf, section, read_bytes(pin), path, value))
+
+
+def read_bytes(pin: Path) -> bytes:
+    """The whole value of a data section."""
+    return bytes(int(byte, 16) for byte in _raw_dump(pin)[0]["value"])
+
+
+def write_bytes(pin: Path, value: bytes) -> None:
+    """Replaces the whole value of a data section."""
+    key = ["key", "hex", *_hex(bytes(4))]
+    _run(f"cannot write map {pin.name}", "map", "update", "pinned", str(pin), *key, "value", "hex", *_hex(value))
+
+
+def data_section(pin: Path) -> tuple[Btf, int]:
+    """The types of a pinned data section, and its id among them. Raises KernelError (EINVAL) for other maps."""
+    return _data_section(map_info(pin))
 
 
 def version() -> str:

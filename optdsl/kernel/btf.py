@@ -48,6 +48,8 @@ def replaced(types: Btf, number: int, data: bytes, path: str, value: int) -> byt
 def total(values: Sequence[Value]) -> Value:
     """Adds up decoded values of one shape, number by number: the sum of a per-CPU value over all CPUs."""
     first = values[0]
+    if len(values) == 1:
+        return first  # bpftool shows texts as such, and they do not add up
     if isinstance(first, dict):
         return {name: total([value[name] for value in values if isinstance(value, dict)]) for name in first}
     if isinstance(first, list):

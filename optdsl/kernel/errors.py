@@ -29,8 +29,8 @@ class KernelError(Exception):
         head = self.what
         if self.errno is not None:
             head += f": {os.strerror(self.errno)} ({self.symbol})"
-        reason = parse_log(self.verifier_log).reason
-        return "\n".join(part for part in (head, self.message, reason and f"verifier: {reason}") if part)
+        summary = parse_log(self.verifier_log).summary
+        return "\n".join(part for part in (head, self.message, summary and f"verifier: {summary}") if part)
 
 
 def split_verifier_log(text: str) -> tuple[str, str]:

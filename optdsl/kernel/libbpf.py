@@ -113,7 +113,8 @@ class Object:
     def verifier_log(self) -> str:
         """What the verifier wrote about the program loaded last; empty after a success with log level 0."""
         end = self._log.find(b"\0")
-        return self._log[:end].decode(errors="replace")
+        # libbpf gives the buffer to the kernel's check of the types as well, which comes first.
+        return "" if self._log[:6] == b"magic:" else self._log[:end].decode(errors="replace")
 
     @cached_property
     def btf(self) -> Btf | None:
@@ -141,7 +142,7 @@ class Object:
     def programs(self) -> list[str]:
         """The names of the programs."""
         library = c.libbpf()
-        return [library.bpf_program__name(handle).decode() for handle in self._each("bpf_object__next_program")]
+        return [os.fsdecode(library.bpf_program__name(handle)) for handle in self._each("bpf_object__next_program")]
 
     def load_only(self, program: str) -> None:
         """Leaves the other programs out of `load`."""
@@ -216,7 +217,7 @@ class Object:
         if name not in known:
             raise KernelError(f"no program {name!r} in {self._name}", errno.ENOENT, f"it has: {', '.join(known)}")
         what = f"no program {name!r} in {self._name}"
-        return c.pointer("bpf_object__find_program_by_name", what, self._handle, name.encode())
+        return c.pointer("bpf_object__find_program_by_name", what, self._handle, os.fsencode(name))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from typing import Final
@@ -22,7 +23,7 @@ class Map:
         library = c.libbpf()
         self._handle = handle
         self._btf = btf
-        self.name: str = library.bpf_map__name(handle).decode()
+        self.name: str = os.fsdecode(library.bpf_map__name(handle))
         self.key_size: int = library.bpf_map__key_size(handle)
         self.value_size: int = library.bpf_map__value_size(handle)
         self.per_cpu: bool = MAP_TYPE_NAMES.get(library.bpf_map__type(handle)) in _PER_CPU_TYPES

@@ -151,7 +151,7 @@ def sock_ops_attachment() -> Finding:
     name = f"optdsl-probe-{os.getpid()}"
     try:
         with loaded_sock_ops(_RETURN_1) as program, temporary(name) as cgroup, attached_sock_ops(program, cgroup):
-            return ok("sock_ops", "a program was loaded and attached to a cgroup")
+            return ok("sock_ops", "the verifier accepts a program, and it was attached to a cgroup")
     except KernelError as error:
         return fail("sock_ops", str(error), _remedy(error))
 
@@ -160,7 +160,7 @@ def header_options() -> Finding:
     """Whether the verifier knows bpf_reserve_hdr_opt, tried for real."""
     try:
         with loaded_sock_ops(_RESERVE_4):
-            return ok("header options", "a program that reserves option space was loaded")
+            return ok("header options", "the verifier accepts a program that reserves option space")
     except KernelError as error:
         return fail("header options", str(error), _remedy(error))
 
@@ -197,7 +197,8 @@ def _effective_capabilities() -> set[int]:
 
 
 def _remedy(error: KernelError) -> str:
-    return "sudo -s" if error.errno in (errno.EPERM, errno.EACCES) else "boot Linux 5.10 or newer"
+    is_forbidden = error.errno in (errno.EPERM, errno.EACCES) and not error.verifier_log
+    return "sudo -s" if is_forbidden else "boot Linux 5.10 or newer"
 
 
 def _version(release: str) -> tuple[int, int]:

@@ -106,6 +106,14 @@ class VerifierLog:
     statistics: Statistics | None = None
     lines: int = 0
 
+    @property
+    def summary(self) -> str:
+        """A rejection on one line, empty without a reason: `R0 !read_ok (instruction 0: exit; log of 3 lines)`."""
+        if not self.reason:
+            return ""
+        where = f"instruction {self.index}: {self.instruction}; " if self.index is not None and self.instruction else ""
+        return f"{self.reason} ({where}log of {self.lines} {'line' if self.lines == 1 else 'lines'})"
+
 
 def parse_log(text: str) -> VerifierLog:
     """Reads the log of one program. Never raises."""

@@ -51,13 +51,18 @@ class Dispatch:
         return FunctionBuilder(self.span, given, doc, taken=self.memory.names.given)
 
     def end(self, builder: FunctionBuilder, operation: SockOp) -> None:
-        """Keeps the function as what an operation runs, if it does anything."""
+        """Keeps the function as what an operation runs, behind what it runs already; nothing if it does nothing."""
         function = builder.finish(inline=True)
         if not function.body:
             return
         self.functions.append(function)
-        value = (int(operation), f"BPF_SOCK_OPS_{operation.name}")
-        self.cases.append(ops.Case((value,), (ops.Call(self.span, function.name),)))
+        values = ((int(operation), f"BPF_SOCK_OPS_{operation.name}"),)
+        call = ops.Call(self.span, function.name)
+        known = next((number for number, case in enumerate(self.cases) if case.values == values), None)
+        if known is None:
+            self.cases.append(ops.Case(values, (call,)))
+        else:
+            self.cases[known] = ops.Case(values, (*self.cases[known].body, call))
 
     @contextmanager
     def storage(self, builder: FunctionBuilder, *, create: bool = False) -> Iterator[None]:

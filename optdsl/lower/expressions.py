@@ -24,6 +24,8 @@ from optdsl.targets import Attribute
 
 _PARTIAL = (ops.BinaryOperator.DIV, ops.BinaryOperator.MOD, ops.BinaryOperator.SHL, ops.BinaryOperator.SHR)
 """Operations that have no result for some numbers on the right."""
+_REFLEXIVE = (ops.Comparison.EQ, ops.Comparison.LE, ops.Comparison.GE)
+"""What holds between a value and itself."""
 
 
 @record(frozen=False)
@@ -78,6 +80,10 @@ class ExpressionLowering:
         match node:
             case model.Literal(span=span, value=value):
                 return ops.Always(span, bool(value))
+            case model.Compare() | model.WideEqual() if _is_same(node.left, node.right):
+                # Nothing is compared with itself: clang has a warning for that.
+                always = isinstance(node, model.WideEqual) or node.comparison in _REFLEXIVE
+                return ops.Always(node.span, always)
             case model.Compare(span=span, comparison=comparison, left=left, right=right):
                 return compare(span, comparison, self.value(left), self.value(right))
             case model.WideEqual(span=span, left=left, right=right):
@@ -86,7 +92,8 @@ class ExpressionLowering:
             case model.Logic():
                 return self._logic(node)
             case model.Negation(span=span, operand=operand):
-                return ops.Not(span, self.condition(operand))
+                denied = self.condition(operand)
+                return ops.Always(span, not denied.holds) if isinstance(denied, ops.Always) else ops.Not(span, denied)
             case model.InPrefixes():
                 return self._in_prefixes(node)
             case model.Present(field=field):
@@ -102,6 +109,8 @@ class ExpressionLowering:
         span, builder = node.span, self.builder
         self._read_ahead(node)
         decided = self.condition(node.condition)
+        if isinstance(decided, ops.Always):
+            return self.words(node.yes if decided.holds else node.no)
         with builder.block() as yes:
             first = self.words(node.yes)
         with builder.block() as no:
@@ -119,8 +128,12 @@ class ExpressionLowering:
         span, builder = node.span, self.builder
         self._read_ahead(node)
         first = self.condition(node.left)
+        if isinstance(first, ops.Always):
+            return self.condition(node.right) if first.holds is node.both else first
         with builder.block() as statements:
             second = self.condition(node.right)
+        if isinstance(second, ops.Always):
+            return first if second.holds is node.both else second
         if not statements:
             return ops.Both(span, first, second) if node.both else ops.Either(span, first, second)
         holds = builder.let(span, "holds", const(span, 0))
@@ -152,6 +165,19 @@ class ExpressionLowering:
 
     def _kept(self, span: Span, value: ops.Value) -> ops.Value:
         return value if isinstance(value, ops.Local | ops.Const) else self.builder.let(span, "address", value)
+
+
+def _is_same(left: model.Expression, right: model.Expression) -> bool:
+    """Whether both are the same name or element; the checker takes all reads of a name in a block for one value."""
+    match left, right:
+        case model.Read(), model.Read():
+            return left.symbol is right.symbol
+        case model.Element(), model.Element():
+            return left.field is right.field and left.index == right.index
+        case model.CountOf(), model.CountOf():
+            return left.field is right.field
+        case _:
+            return False
 
 
 def _is_partial(node: model.Expression) -> bool:

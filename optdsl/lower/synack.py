@@ -34,7 +34,9 @@ def composed_synack(dispatch: Dispatch, builder: FunctionBuilder, part: Part) ->
     span = part.option.span
     wire = _buffer(dispatch, builder, part)
     length = builder.fresh(f"{part.option.name}_length")
-    builder.emit(ops.Call(span, part.compose_synack.name, (ops.AddressOf(wire),), length))
+    # A function whose every guard is known to be false has no parameter.
+    arguments = tuple(ops.AddressOf(wire) for _ in part.compose_synack.parameters)
+    builder.emit(ops.Call(span, part.compose_synack.name, arguments, length))
     return wire, ops.Local(span, length)
 
 

@@ -62,7 +62,8 @@ class TableLookup:
         return found
 
     def _constant(self, key: ops.Value) -> Words:
-        if not self.table.entries:
+        entries = dict(self.table.entries)
+        if not entries or (isinstance(key, ops.Const) and key.value not in entries):
             found = self._zeros()
             self.missing()
             return found

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from optdsl.diagnostics import CompileError, Diagnostics
 from optdsl.diagnostics import names as wording
 from optdsl.diagnostics import targets as target_wording
+from optdsl.diagnostics import values as value_wording
 from optdsl.semantics import model
 from optdsl.semantics.budget import check_budget
 from optdsl.semantics.functions import check_functions
@@ -22,6 +23,9 @@ from optdsl.source import Span
 from optdsl.syntax import tree
 from optdsl.targets import Target
 from optdsl.targets.version import BASELINE
+
+MOST_OPTIONS = 64
+"""Options of one program, which share 40 bytes of a header and the kernel's patience with one program."""
 
 
 def check(
@@ -89,6 +93,9 @@ def _options(file: tree.File, names: dict[str, Span], diagnostics: Diagnostics) 
         if not isinstance(item, tree.Option):
             continue
         first = names.setdefault(item.name.text, item.name.span)
+        if len(names) > MOST_OPTIONS:
+            diagnostics.add(value_wording.too_many_options(item.name.span, MOST_OPTIONS))
+            return
         if first == item.name.span:
             yield item
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import IPv4Network, IPv6Network
 
 from optdsl.diagnostics import CompileError, Diagnostic
@@ -14,7 +13,7 @@ from optdsl.semantics.facts import Facts
 from optdsl.semantics.fitting import check_range, check_type, show_interval
 from optdsl.semantics.place import CONSTANT, Session
 from optdsl.semantics.ranges import Interval, of_bits
-from optdsl.semantics.scope import IN_EXPRESSIONS, Broken, EnumSymbol, PrefixesSymbol, Scope
+from optdsl.semantics.scope import IN_EXPRESSIONS, Broken, EnumSymbol, Namespace, PrefixesSymbol, Scope
 from optdsl.semantics.types import (
     ADDRESS,
     BOOL,
@@ -42,8 +41,8 @@ MOST_ENTRIES = 1024
 
 def width(name: str) -> int | None:
     """The bits of `u1` to `u64`; None for another name. 0 or more than 64 is no width."""
-    match = re.fullmatch(r"u([0-9]{1,4})", name)
-    return int(match[1]) if match else None
+    digits = name[1:]
+    return int(digits) if name[:1] == "u" and digits.isdecimal() and digits.isascii() and len(digits) <= 4 else None
 
 
 def value_type(scope: Scope, node: tree.TypeNode) -> Type:
@@ -70,6 +69,13 @@ def value_type(scope: Scope, node: tree.TypeNode) -> Type:
 
 def unknown_type(scope: Scope, name: tree.Name) -> Diagnostic:
     enums = [known for known, (symbol, _) in scope.symbols.items() if isinstance(symbol, EnumSymbol)]
+    outer = scope
+    while outer.parent is not None:
+        outer = outer.parent
+    for module, (namespace, _) in outer.symbols.items():
+        if isinstance(namespace, Namespace):
+            inner = namespace.scope.symbols.items()
+            enums += [f"{module}.{known}" for known, (symbol, _) in inner if isinstance(symbol, EnumSymbol)]
     known = [*UNIT_TYPES, *SIMPLE_TYPES, *SIZED_TYPES, "u8", "u16", "u32", "u64", *enums]
     return wording.unknown_type(name.span, name.text, name_wording.did_you_mean(name.text, known, name.span))
 

@@ -60,7 +60,7 @@ def _check_function(session: Session, symbol: FunctionSymbol, place: Place) -> N
         checker = ExpressionChecker(session, arguments, place, Facts(), calling=(function,))
         _value(checker, function, None)
     except CompileError:
-        session.refused.append(function)
+        session.refuse(function)
         raise
 
 
@@ -72,7 +72,7 @@ def _argument_type(scope: Scope, argument: tree.Argument) -> Type:
 
 
 def _check_not_refused(session: Session, function: tree.Function) -> None:
-    if any(function is each for each in session.refused):
+    if id(function) in session.refused:
         raise CompileError
 
 
@@ -126,12 +126,13 @@ def inlined(
     function, session = symbol.node, checker.session
     _check_not_refused(session, function)
     if any(function is each for each in checker.calling):
-        session.refused.extend(checker.calling)
+        session.refuse(*checker.calling)
         raise CompileError(name_wording.recursion(node.span, function.name.text))
     session.inlined += 1
     if session.inlined > MOST_CALLS:
         raise CompileError(wording.too_large(node.span, MOST_CALLS, "calls"))
     if len(checker.calling) >= MOST_INSIDE:
+        session.refuse(*checker.calling)
         raise CompileError(wording.too_large(node.span, MOST_INSIDE, "calls inside one another"))
     most = len(function.arguments)
     if len(node.arguments) != most:

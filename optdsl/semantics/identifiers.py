@@ -35,8 +35,8 @@ _GENERATED = {
     "on_passive_established": "a function", "on_length": "a function", "on_write": "a function",
     "on_parse": "a function",
 }  # fmt: skip
-_OF_OPTION = re.compile(r"params|state|socket|counters|compose|compose_syn|compose_synack|receive|on_[a-z]+(_[0-9]+)?")
-_OF_TABLE = re.compile(r"entries|entry|[0-9]+")
+_OF_OPTION = r"params|state|socket|counters|compose|compose_syn|compose_synack|receive|on_[a-z_]+(_[0-9]+)?"
+_OF_TABLE = r"entries|entry|[0-9]+"
 
 _COUNTED = {
     "sent": "packets that carried the option", "received": "packets that brought the option",
@@ -83,8 +83,8 @@ def _owner(name: str, options: set[str], tables: set[str]) -> str:
         return _GENERATED[name]
     for match in re.finditer("_", name):
         first, rest = name[: match.start()], name[match.end() :]
-        if first in options and _OF_OPTION.fullmatch(rest):
+        if first in options and re.fullmatch(_OF_OPTION, rest):
             return f"it belongs to option `{first}`"
-        if first in tables and _OF_TABLE.fullmatch(rest):
+        if first in tables and re.fullmatch(_OF_TABLE, rest):
             return f"it belongs to table `{first}`"
     return ""

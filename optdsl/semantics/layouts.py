@@ -153,9 +153,9 @@ class _Builder:
         if not isinstance(kind, NumberType):
             return of_bits(min(bits, 64))
         whole = of_bits(bits)
-        if whole.high * step >= 1 << 64:
-            raise CompileError(value_wording.overflow(node.type.span, f"{whole.high} steps"))
         if node.within is None:
+            if whole.high * step >= 1 << 64:
+                raise CompileError(value_wording.overflow(node.type.span, f"{whole.high} steps"))
             return whole
         low = declarations.bound(self.session, self.scope, node.within.low, NumberType(kind.unit))
         high = declarations.bound(self.session, self.scope, node.within.high, NumberType(kind.unit))

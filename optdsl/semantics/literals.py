@@ -33,11 +33,11 @@ def quantity(node: tree.Quantity) -> model.Literal:
     """The value of `100ms` in its base unit."""
     unit = SUFFIXES[node.suffix].unit
     value = exact(node.digits, node.suffix)
-    if value.denominator != 1:
+    if value is None:
         raise CompileError(wording.not_whole(node.span, _BASE_UNIT.get(unit, unit.value)))
     if value >= 1 << 64:
         raise CompileError(wording.overflow(node.span, f"{node.digits}{node.suffix}"))
-    return model.Literal(node.span, NumberType(unit), int(value))
+    return model.Literal(node.span, NumberType(unit), value)
 
 
 def text(node: tree.Text, expected: Type | None) -> model.Expression:

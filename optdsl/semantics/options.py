@@ -24,10 +24,13 @@ from optdsl.semantics.statements import BlockChecker, Findings, Records
 from optdsl.semantics.symbols import declare_values
 from optdsl.semantics.types import BytesType, NumberType, PrefixesType
 from optdsl.semantics.unused import unused_names
+from optdsl.source import Span
 from optdsl.syntax import tree
 
 Part = TypeVar("Part")
 Checked = TypeVar("Checked")
+MOST_PARTS = 256
+"""Params, states, and blocks, of one option."""
 ROUNDS = 4
 """How often the ranges of states are inferred anew before they are taken to be anything their type holds."""
 _LISTENING = "a listening socket belongs to no connection, so there is nothing kept for one"
@@ -51,11 +54,15 @@ def check_option(session: Session, file_scope: Scope, node: tree.Option, records
         session.diagnostics.add(target_wording.mptcp_only(mptcp.span, "an MPTCP sub-option"))
         return None
     check_visible(node.name, session.diagnostics)
+    if not _is_of_reasonable_size(node, session.diagnostics):
+        return None
     inferred: dict[str, Interval] = {}
-    outer, unused, refused = session.diagnostics, len(session.unused), len(session.refused)
+    outer, unused, refused = session.diagnostics, len(session.unused), dict(session.refused)
+    statements = session.statements
     for round_number in range(ROUNDS + 1):
         session.diagnostics = Diagnostics()
-        del session.unused[unused:], session.refused[refused:]
+        del session.unused[unused:]
+        session.refused, session.statements = dict(refused), statements
         widen = round_number == ROUNDS
         findings = Findings(records=dict(records))
         checker = _OptionChecker(session, Scope(file_scope), node, findings, inferred, widen)
@@ -73,6 +80,19 @@ def check_option(session: Session, file_scope: Scope, node: tree.Option, records
 
 def _members(node: tree.Option, kind: type[Part]) -> list[Part]:
     return [member for member in node.members if isinstance(member, kind)]
+
+
+def _is_of_reasonable_size(node: tree.Option, diagnostics: Diagnostics) -> bool:
+    """Whether an option has few enough parts: its states, for one, share 64 KiB that the kernel keeps for a socket."""
+    found: list[tuple[str, list[Span]]] = [
+        ("params", [each.name.span for each in _members(node, tree.Param)]),
+        ("states", [each.name.span for each in _members(node, tree.State)]),
+        ("blocks", [each.span for each in node.members if isinstance(each, tree.Send | tree.Receive | tree.Handler)]),
+    ]
+    too_many = [(what, spans) for what, spans in found if len(spans) > MOST_PARTS]
+    for what, spans in too_many:
+        diagnostics.add(value_wording.too_many(spans[MOST_PARTS], f"{what} in one option", len(spans), MOST_PARTS))
+    return not too_many
 
 
 @record(frozen=False)

@@ -63,10 +63,16 @@ class Session:
     """Sources that checked expressions point into: the files, and the modules whose functions are inlined."""
     unused: list[Diagnostic] = field(default_factory=list)
     """Warnings that are told only where there is no error: after one, names may be used in what was not checked."""
-    refused: list[tree.Function] = field(default_factory=list)
-    """Functions with an error that has been told."""
+    refused: dict[int, tree.Function] = field(default_factory=dict)
+    """Functions with an error that has been told, by identity."""
+    statements: int = 0
+    """Statements checked so far, those of loops once for each round."""
     inlined: int = 0
     """Calls inlined in the statement being checked."""
+
+    def refuse(self, *functions: tree.Function) -> None:
+        """Notes that an error of these functions has been told."""
+        self.refused.update((id(function), function) for function in functions)
 
     def require(self, version: KernelVersion, what: str) -> None:
         requirement = model.Requirement(version, what)

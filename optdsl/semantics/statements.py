@@ -26,6 +26,8 @@ from optdsl.syntax import tree
 from optdsl.syntax.walk import asks_target
 
 MOST_PATHS = 64
+MOST_STATEMENTS = 2000
+"""Statements of a program with its loops unrolled: jumps in the BPF code of a function have 16 bits."""
 
 Path = frozenset[str]
 """The fields that have a value on one way through a `send` block."""
@@ -78,12 +80,17 @@ class BlockChecker:
         checked: list[model.Statement] = []
         reached, before = self.facts.reachable, node.span
         for statement in node.statements:
+            if self.session.statements >= MOST_STATEMENTS:
+                self.failed = True
+                self.session.diagnostics.add(wording.too_many_statements(statement.span, MOST_STATEMENTS))
+                break
             if reached and not self.facts.reachable:
                 reached = False
                 if self.warns:
                     self.session.diagnostics.add(target_wording.never_runs(statement.span, before))
             before = statement.span
             self.session.inlined = 0
+            self.session.statements += 1
             try:
                 checked.extend(self._statement(statement, inner))
             except CompileError as error:

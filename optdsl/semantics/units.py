@@ -6,7 +6,6 @@ Every quantity is kept as a whole number of its base unit: microseconds, bits pe
 from __future__ import annotations
 
 from enum import Enum
-from fractions import Fraction
 
 from optdsl.record import record
 
@@ -88,9 +87,11 @@ _PREFERRED = {
 }
 
 
-def literal(digits: str, suffix: str) -> Fraction:
-    """The value of a literal in its base unit; not a whole number where the base unit is too coarse (`0.5us`)."""
-    return Fraction(digits) * SUFFIXES[suffix].factor
+def literal(digits: str, suffix: str) -> int | None:
+    """The value of a literal in its base unit; None where the base unit is too coarse (`0.5us`)."""
+    whole, _, decimals = digits.partition(".")
+    value, rest = divmod(int(whole + decimals) * SUFFIXES[suffix].factor, 10 ** len(decimals))
+    return value if rest == 0 else None
 
 
 def show(value: int, unit: Unit) -> str:
@@ -98,7 +99,7 @@ def show(value: int, unit: Unit) -> str:
     if unit is Unit.NUMBER:
         return str(value)
     if unit is Unit.RATIO:
-        return f"{Fraction(value, 10_000)}%" if value % 10_000 == 0 else f"{value / 10_000:g}%"
+        return f"{value // 10_000}%" if value % 10_000 == 0 else f"{value / 10_000:g}%"
     for suffix in _PREFERRED[unit]:
         factor = SUFFIXES[suffix].factor
         if value % factor == 0 and (value or factor == 1):

@@ -102,9 +102,13 @@ def _arguments(command: Command) -> str:
     """What may stand without an option; where nothing may, the options."""
     if not command.arguments:
         return _words(_spellings(command))
-    argument = command.arguments[0]
-    action = _action(argument.value)
-    return action if argument.repeats or not action else f"((given)) || {action}"
+    actions = [_action(argument.value) for argument in command.arguments]
+    if len(actions) == 1:
+        only = command.arguments[0]
+        return actions[0] if only.repeats or not actions[0] else f"((given)) || {actions[0]}"
+    places = ["*" if argument.repeats else str(number) for number, argument in enumerate(command.arguments)]
+    arms = [f"{place}) {action}" for place, action in zip(places, actions, strict=True) if action]
+    return f"case $given in {' ;; '.join(arms)} ;; esac"
 
 
 def _spellings(command: Command) -> Iterator[str]:

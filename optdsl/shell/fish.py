@@ -47,7 +47,7 @@ def _command(command: Command) -> Iterator[str]:
     condition = _at(command.name)
     for option in command.options:
         yield f"{condition} {_option(option)}"
-    for argument in command.arguments[:1]:
+    for argument in command.arguments:
         if action := _action(argument.value):
             yield f"{condition} {action}"
 

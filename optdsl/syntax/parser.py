@@ -1,33 +1,26 @@
 """Text in, tree out: `parse(source)`.
 
-Lark's LALR parser does the work. Its tables take a quarter of a second to compute, so they are kept in the user's
-cache folder under a name that holds a hash of the grammar and of lark's version.
+`tables` has what lark computes from the grammar, `lalr` runs it over the text, `declarations` makes the nodes; errors
+become diagnostics here.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import sys
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from optdsl.diagnostics import CompileError, Diagnostic
 from optdsl.diagnostics import syntax as wording
 from optdsl.diagnostics.names import reserved_word
-from optdsl.resources import grammar_text
 from optdsl.source import Source, Span
 from optdsl.syntax import tree
-from optdsl.syntax.lalr import UnexpectedTokenError, run
+from optdsl.syntax.lalr import Builder, UnexpectedTokenError, run
 from optdsl.syntax.lexer import Token, UnknownCharacterError
 from optdsl.syntax.tables import END, WORD, tables
 
-if TYPE_CHECKING:
-    from lark import Lark, ParseTree
-    from lark import Token as LarkToken
-
+MOST_FURTHER = 4
+"""Syntax errors that are told of a file behind the first one."""
+_OPTION = r"^(?:option|path_manager)\s+\w+\s*\{"
 DEEPEST = 100
 """Blocks, brackets and operators may nest this deep: more is a mistake or an attack that would exhaust the stack."""
 
@@ -39,12 +32,15 @@ _WORDS = {
     "_CONNECTION_STATE": "`connection state`", "_ONCE_PER_CONNECTION": "`once per connection`",
     "$END": "the end of the file",
 }  # fmt: skip
+_STARTS_OF_VALUES = {
+    "NAME", "INTEGER", "QUANTITY", "TEXT", "PREFIX", "ADDRESS", "TRUE", "FALSE", "LPAR", "TARGET", "HAS", "IF", "NOT",
+    "TILDE",
+}  # fmt: skip
 _OPERATORS = {
     "COMPARISON",
     "SUM",
     "PRODUCT",
     "SHIFT",
-    "__ANON",
     "VBAR",
     "CIRCUMFLEX",
     "AMPERSAND",
@@ -55,14 +51,15 @@ _OPERATORS = {
     "LSQB",
 }
 
-_NAMED = re.compile(r"\s*(?:[=:.,)]|[+-]=)(?!=)")
+_NAMED = r"\s*(?:[=:.,)]|[+-]=)(?!=)"
 """What stands behind a name that is declared or assigned."""
-_PIECES = re.compile(r'(?P<comment>//[^\n]*)|"[^"\n]*"|\S')
+_PIECES = r'(?P<comment>//[^\n]*)|"[^"\n]*"|\S'
 """Comments, texts, and every other character that is seen."""
 
 
 def parse(source: Source) -> tree.File:
-    """The tree of a text. Raises CompileError with the first thing that is wrong with it."""
+    """The tree of a text. Raises CompileError with the first thing that is wrong with it, and with the first thing in
+    each of a few options behind."""
     file = parse_module(source)
     if not file.items:
         raise CompileError(wording.empty_file(source))
@@ -74,103 +71,90 @@ def parse_module(source: Source) -> tree.File:
     from optdsl.syntax.declarations import TreeBuilder
 
     try:
-        file: tree.File = run(tables(), source.text, TreeBuilder(source), DEEPEST)
+        file: tree.File = parse_with(source, TreeBuilder(source))
+    except CompileError as error:
+        raise CompileError(*error.diagnostics, *_further(source, error)) from None
+    return file
+
+
+def parse_with(source: Source, builder: Builder) -> Any:
+    """What a builder makes of a text. Raises CompileError with the first thing that is not grammatical."""
+    return _parse_text(source, source.text, builder)
+
+
+def _parse_text(source: Source, text: str, builder: Builder) -> Any:
+    try:
+        return run(tables(), text, builder, DEEPEST)
     except UnknownCharacterError as error:
         raise CompileError(_bad_character(source, error.position)) from None
     except UnexpectedTokenError as error:
         raise CompileError(_unexpected(source, error.token, error.expected)) from None
-    return file
-
-
-def parse_closely(source: Source) -> tuple[list[LarkToken], ParseTree, tree.File]:
-    """Every token, lark's parse with the places of all rules, and the tree: for who needs the text as it is written.
-
-    Accepts a text without declarations. Raises CompileError as `parse`.
-    """
-    file = parse_module(source)
-    session = _lark().parse_interactive(source.text)
-    tokens = list(session.exhaust_lexer())
-    parsed: ParseTree = session.feed_eof(tokens[-1] if tokens else None)  # type: ignore[no-untyped-call]
-    return tokens, parsed, file
-
-
-# ------------------------------------------------------------------------------------------------ the parser
-
-
-@cache
-def _lark() -> Lark:
-    from lark import Lark
-
-    path = _cache_path()
-    if path is not None and path.is_file():
-        with contextlib.suppress(Exception), path.open("rb") as file:
-            return Lark.load(file)
-    lark = Lark(grammar_text(), start="file", parser="lalr", propagate_positions=True, maybe_placeholders=False)
-    if path is not None:
-        _save(lark, path)
-    return lark
-
-
-def _cache_path() -> Path | None:
-    """The file that keeps the parser's tables, or None where there is no home to keep it in."""
-    import hashlib
-
-    import lark
-
-    base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache" if os.environ.get("HOME") else None)
-    if base is None:
-        return None
-    version = f"{lark.__version__} {sys.version_info[:2]}"
-    digest = hashlib.sha256(f"{version}\n{grammar_text()}".encode()).hexdigest()[:16]
-    return Path(base) / "optdsl" / f"grammar-{digest}.pickle"
-
-
-def _save(lark: Lark, path: Path) -> None:
-    """Writes the tables whole or not at all; a cache that cannot be written is no error."""
-    temporary = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with temporary.open("wb") as file:
-            lark.save(file)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------------------------------------------- errors
 
 
+def _further(source: Source, error: CompileError) -> list[Diagnostic]:
+    """The errors behind the first one. Only the start of an option is a safe place to go on from: inside one, an error
+    hides what belongs to what. Blanks take the place of what was read, so that places stay what they are."""
+    from optdsl.syntax.declarations import TreeBuilder
+
+    found: list[Diagnostic] = []
+    begun = 0
+    while len(found) < MOST_FURTHER and (span := error.diagnostics[0].span) is not None:
+        start = re.compile(_OPTION, re.MULTILINE).search(source.text, max(span.start, begun + 1))
+        if start is None:
+            break
+        begun = start.start()
+        try:
+            _parse_text(source, " " * begun + source.text[begun:], TreeBuilder(source))
+        except CompileError as next_error:
+            error = next_error
+            found.extend(error.diagnostics)
+        else:
+            break
+    return found
+
+
 def _bad_character(source: Source, position: int) -> Diagnostic:
+    from optdsl.syntax import mistakes
+
     span = Span(source, position, position + 1)
-    return wording.unclosed_text(span) if span.text == '"' else wording.bad_character(span)
+    if span.text == '"':
+        return wording.unclosed_text(span)
+    return wording.bad_character(span, mistakes.at_character(span))
 
 
 def _unexpected(source: Source, token: Token, accepted: set[str]) -> Diagnostic:
+    from optdsl.syntax import mistakes
+
     expected = _in_words(accepted)
     if token.terminal == END:
-        end = max((match.end() for match in _PIECES.finditer(source.text) if match["comment"] is None), default=0)
+        end = max((match.end() for match in re.finditer(_PIECES, source.text) if match["comment"] is None), default=0)
         return wording.unexpected_end(Span(source, max(end - 1, 0), end), expected, _unclosed_brace(source))
     span = Span(source, token.start, token.end)
     if token.terminal == "DOC":
         return wording.misplaced_doc(span)
-    if WORD in accepted and span.text.isidentifier() and _NAMED.match(source.text, span.end):
+    if WORD in accepted and span.text.isidentifier() and re.match(_NAMED, source.text[span.end :]):
         return reserved_word(span, span.text)
-    return wording.unexpected(span, f"`{span.text}`", expected)
+    return wording.unexpected(span, f"`{span.text}`", expected, mistakes.behind(source, span, expected))
 
 
 def _in_words(accepted: set[str]) -> list[str]:
     """What could stand here, in the user's words. Operators that may follow any expression are left out."""
-    names = sorted(accepted)
-    useful = [name for name in names if not any(name.startswith(operator) for operator in _OPERATORS)] or names
+    starts_value = {"INTEGER", "TEXT", "LPAR"} <= accepted
+    names = sorted(accepted - _STARTS_OF_VALUES if starts_value else accepted)
+    useful = [name for name in names if name not in _OPERATORS and not name.startswith("__ANON")]
     literals = tables().literals
-    words = {_WORDS.get(name) or f"`{literals[name]}`" for name in useful}
+    words = {_WORDS.get(name) or f"`{literals[name]}`" for name in useful or ([] if starts_value else names)}
+    words |= {"a value"} if starts_value else set()
     return sorted(words - {_WORDS["DOC"]}, key=lambda word: (not word.startswith("a "), word))
 
 
 def _unclosed_brace(source: Source) -> Span | None:
     """The innermost bracket that is still open at the end."""
     opened: list[int] = []
-    for match in _PIECES.finditer(source.text):
+    for match in re.finditer(_PIECES, source.text):
         if match.group() in ("(", "{", "["):
             opened.append(match.start())
         elif match.group() in (")", "}", "]") and opened:

@@ -5,8 +5,8 @@ finds the numbers here and decides nothing about the kernel itself.
 """
 
 from enum import StrEnum
-from typing import NamedTuple
 
+from optdsl.record import record
 from optdsl.targets.sockops import Level
 from optdsl.targets.version import KernelVersion
 from optdsl.targets.vocabulary import Direction, TargetName, Unit
@@ -42,7 +42,8 @@ class Outside(StrEnum):
     UNREPRESENTABLE = "unrepresentable"  # no number of the option's size says it
 
 
-class Bounds(NamedTuple):
+@record
+class Bounds:
     """An inclusive range in the base unit of the attribute."""
 
     minimum: int
@@ -52,7 +53,8 @@ class Bounds(NamedTuple):
         return isinstance(value, int) and self.minimum <= value <= self.maximum
 
 
-class ContextField(NamedTuple):
+@record
+class ContextField:
     """A member of `struct bpf_sock_ops`: load it, bring it to host order, keep `mask`, shift right by `shift` bits.
 
     For an attribute of type bool the result is whether that equals `equals`, or is not zero where `equals` is None.
@@ -65,14 +67,16 @@ class ContextField(NamedTuple):
     byte_order: ByteOrder = ByteOrder.HOST
 
 
-class ContextAddress(NamedTuple):
+@record
+class ContextAddress:
     """An address in the context: member `ip6` when `family` is AF_INET6, else `::ffff:` before member `ip4`."""
 
     ip4: str
     ip6: str
 
 
-class SocketOption(NamedTuple):
+@record
+class SocketOption:
     """An option of `bpf_setsockopt()` or `bpf_getsockopt()`.
 
     `step` is how many base units one count of the option stands for: 1 000 000 where the kernel counts seconds. `below`
@@ -90,7 +94,8 @@ class SocketOption(NamedTuple):
     above: Outside = Outside.REFUSED
 
 
-class OptionByFamily(NamedTuple):
+@record
+class OptionByFamily:
     """Two options for one thing: `ip4` for sockets whose `family` is AF_INET, `ip6` for AF_INET6."""
 
     ip4: SocketOption
@@ -103,7 +108,8 @@ class KernelPatch:
     __slots__ = ()
 
 
-class Read(NamedTuple):
+@record
+class Read:
     """How and since when an attribute can be read; `bounds` holds every value the kernel can return."""
 
     since: KernelVersion
@@ -111,7 +117,8 @@ class Read(NamedTuple):
     bounds: Bounds
 
 
-class Write(NamedTuple):
+@record
+class Write:
     """How and since when an attribute can be assigned; `bounds` holds the values that the kernel accepts.
 
     `minimum_jiffies` is a lower bound that depends on the kernel's CONFIG_HZ: see `smallest_accepted`.
@@ -132,7 +139,8 @@ class Write(NamedTuple):
         return max(self.bounds.minimum, (self.minimum_jiffies - 1) * 1_000_000 // hz + 1)
 
 
-class Attribute(NamedTuple):
+@record
+class Attribute:
     """A property of a socket, subflow or connection that programs read or assign.
 
     `doc` is one sentence, `note` what else one should know, `source` the kernel file that the facts come from.

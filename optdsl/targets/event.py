@@ -1,20 +1,21 @@
 """What an event is: when a handler `on NAME { }` runs, as data."""
 
-from typing import NamedTuple
-
+from optdsl.record import record
 from optdsl.targets.sockops import CallbackFlag, SockOp
 from optdsl.targets.version import BASELINE, KernelVersion
 from optdsl.targets.vocabulary import Role, TargetName
 
 
-class ArgumentIs(NamedTuple):
+@record
+class ArgumentIs:
     """A condition on `ctx->args[index]`."""
 
-    index: int  # type: ignore[assignment]  # instead of tuple.index()
+    index: int
     value: int
 
 
-class Trigger(NamedTuple):
+@record
+class Trigger:
     """An operation that raises the event. `role` is what the operation itself tells about this end, if anything."""
 
     op: SockOp
@@ -22,7 +23,8 @@ class Trigger(NamedTuple):
     condition: ArgumentIs | None = None
 
 
-class Event(NamedTuple):
+@record
+class Event:
     """A named moment in a connection's life.
 
     `flag` must be among the socket's callback flags, else the kernel does not call. `roles` are the ends that can see

@@ -5,29 +5,32 @@ The tables are read when the first name is looked up.
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import NamedTuple
 
+from optdsl.record import record
 from optdsl.targets.attribute import Attribute
 from optdsl.targets.event import Event
 from optdsl.targets.version import BASELINE, KernelVersion
 from optdsl.targets.vocabulary import Direction, TargetName
 
 
-class UnknownName(NamedTuple):
+@record
+class UnknownName:
     """No target has it; `similar` are names that look like it, best first."""
 
     name: str
     similar: tuple[str, ...]
 
 
-class NeedsTarget(NamedTuple):
+@record
+class NeedsTarget:
     """Another target has it."""
 
     name: str
     target: TargetName
 
 
-class NeedsKernel(NamedTuple):
+@record
+class NeedsKernel:
     """This target has it on a newer kernel."""
 
     name: str
@@ -35,7 +38,8 @@ class NeedsKernel(NamedTuple):
     kernel: KernelVersion
 
 
-class WrongDirection(NamedTuple):
+@record
+class WrongDirection:
     """The attribute exists, but no kernel can do this with it."""
 
     name: str
@@ -45,20 +49,23 @@ class WrongDirection(NamedTuple):
 Reason = UnknownName | NeedsTarget | NeedsKernel | WrongDirection
 
 
-class UnknownTarget(NamedTuple):
+@record
+class UnknownTarget:
     """No target has this name."""
 
     name: str
     known: tuple[TargetName, ...]
 
 
-class UnavailableTarget(NamedTuple):
+@record
+class UnavailableTarget:
     """The target is known, but programs cannot be compiled for it yet."""
 
     name: TargetName
 
 
-class Target(NamedTuple):
+@record
+class Target:
     """What a program is compiled for. Without a `kernel`, everything that any known kernel offers is there."""
 
     name: TargetName

@@ -6,7 +6,8 @@ grows: a number that is missing here need not be free.
 """
 
 from enum import StrEnum
-from typing import NamedTuple
+
+from optdsl.record import record
 
 
 class Status(StrEnum):
@@ -18,7 +19,8 @@ class Status(StrEnum):
     SQUATTED = "squatted"  # in use on the Internet without an assignment
 
 
-class Assignment(NamedTuple):
+@record
+class Assignment:
     """Who has a number: the name, and the document or the person behind it."""
 
     name: str

@@ -5,8 +5,8 @@ Everything here is kernel ABI and never changes once released. Sources: `include
 """
 
 from enum import IntEnum, IntFlag, auto
-from typing import NamedTuple
 
+from optdsl.record import record
 from optdsl.targets.version import V5_10, V6_1, V6_6, KernelVersion
 from optdsl.uapi import HELPER_NUMBERS
 
@@ -155,12 +155,13 @@ SK_STORAGE_GET_F_CREATE = 1
 F_NO_PREALLOC = 1
 
 
-class Field(NamedTuple):
+@record
+class Field:
     """A member of `struct bpf_sock_ops`. `count` is above 1 for arrays; `size` is that of one element in bytes."""
 
     offset: int
     size: int = 4
-    count: int = 1  # type: ignore[assignment]  # instead of tuple.count()
+    count: int = 1
     since: KernelVersion = V5_10
 
 

@@ -1,8 +1,8 @@
 """What `optdsl targets` prints: events, attributes and option space of a target, as rows and as aligned text."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from optdsl.record import record
 from optdsl.targets.attribute import Attribute
 from optdsl.targets.event import Event
 from optdsl.targets.human import interval
@@ -13,7 +13,8 @@ from optdsl.targets.version import KernelVersion
 from optdsl.targets.vocabulary import Direction
 
 
-class EventRow(NamedTuple):
+@record
+class EventRow:
     """One event: which ends see it, the callback flag it needs ("" for none), the first kernel, and when it runs."""
 
     name: str
@@ -23,7 +24,8 @@ class EventRow(NamedTuple):
     doc: str
 
 
-class AttributeRow(NamedTuple):
+@record
+class AttributeRow:
     """One attribute: type, range in human units, and the first kernel for each direction (None: not possible)."""
 
     path: str
@@ -35,7 +37,8 @@ class AttributeRow(NamedTuple):
     note: str
 
 
-class SpaceRow(NamedTuple):
+@record
+class SpaceRow:
     """Bytes of option space that one kind of packet leaves, with and without timestamps."""
 
     packet: str
@@ -44,7 +47,8 @@ class SpaceRow(NamedTuple):
     without_timestamps: int
 
 
-class TargetTables(NamedTuple):
+@record
+class TargetTables:
     """Everything that a target offers."""
 
     target: Target

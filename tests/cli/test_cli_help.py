@@ -11,6 +11,7 @@ from cli_run import run
 
 from optdsl.cli.command_line import command_line
 from optdsl.cli.main import COMMANDS, help_text, parsers
+from optdsl.shell.commands import Command
 
 LINE = command_line()
 EXAMPLES = [example for command in (LINE.whole, *LINE.commands) for example, _ in command.examples]
@@ -42,10 +43,10 @@ def test_help_fits_into_a_terminal(command: str | None, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("command", list(LINE.commands), ids=lambda command: command.name)
-def test_every_command_has_examples_and_says_what_its_arguments_are(command) -> None:  # type: ignore[no-untyped-def]
+def test_every_command_has_examples_and_says_what_its_arguments_are(command: Command) -> None:
     assert command.examples
-    for each in (*command.options, *command.arguments):
-        assert re.fullmatch(r"\S.*[^.]", each.text), f"{each} needs words without a full stop"
+    for text in [each.text for each in command.options] + [each.text for each in command.arguments]:
+        assert re.fullmatch(r"\S.*[^.]", text), f"{text!r} should be words without a full stop"
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

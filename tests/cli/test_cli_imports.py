@@ -27,7 +27,7 @@ def test_version_and_help_import_next_to_nothing(argument: str, tmp_path: Path) 
     modules = imported(argument, cwd=tmp_path)
     assert not packages(modules) & _HEAVY
     assert {each for each in modules if each.startswith("optdsl.")} <= {
-        "optdsl.cli", "optdsl.cli.main", "optdsl.cli.errors", "optdsl.cli.terminal",
+        "optdsl.cli", "optdsl.cli.start", "optdsl.cli.main", "optdsl.cli.errors", "optdsl.cli.terminal",
     }  # fmt: skip
 
 
@@ -35,6 +35,13 @@ def test_help_of_a_command_reads_no_program(tmp_path: Path) -> None:
     modules = imported("compile", "--help", cwd=tmp_path)
     assert not packages(modules) & _HEAVY
     assert "optdsl.semantics.check" not in modules
+
+
+@pytest.mark.parametrize("arguments", [("completion", "bash"), ("help",), ("help", "compile")])
+def test_telling_about_the_command_line_reads_no_program(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    modules = imported(*arguments, cwd=tmp_path)
+    assert not packages(modules) & _HEAVY
+    assert not {each for each in modules if each.startswith(("optdsl.semantics", "optdsl.syntax", "optdsl.backends"))}
 
 
 def test_targets_needs_no_parser(tmp_path: Path) -> None:

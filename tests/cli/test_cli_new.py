@@ -31,7 +31,22 @@ _OF_THE_STARTER = [
     "acked",
     "duration",
 ]
-_NAMES = ["my_option", "x", "_", "_x", "Option", "en_option", "e_n", "a" * 60, "u8", "x_state", *_OF_THE_STARTER]
+_NAMES = [
+    "my_option",
+    "x",
+    "_",
+    "_x",
+    "Option",
+    "en_option",
+    "e_n",
+    "a" * 60,
+    "u8",
+    "kind_",
+    "my_file",
+    "NAME",
+    "x_state",
+    *_OF_THE_STARTER,
+]
 
 
 @pytest.mark.parametrize("name", [name for name in _NAMES if name != "_"])

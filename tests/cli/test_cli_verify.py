@@ -14,10 +14,13 @@ import pytest
 from cli_run import BAD, GOOD, run, write
 
 from optdsl.backends.c import emit_c
+from optdsl.cli import demo
+from optdsl.cli.errors import AlreadyToldError
 from optdsl.cli.main import main
 from optdsl.cli.sources import module_loader, read_source
 from optdsl.compiler import Options, analyse, lower_program
 from optdsl.diagnostics import Diagnostics
+from optdsl.elf.object import read_object
 from optdsl.kernel.bpffs import bpffs_mounts
 from optdsl.kernel.clang import compile_bpf
 
@@ -25,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "samples").glob("*.opt"))
 REJECTED = sorted((ROOT / "tests/kernel/verifier_programs").glob("*.bpf.c"))
 LOGS = ROOT / "tests/kernel/verifier_logs"
+UNSET = bytes([0xBF, 0x70, 0, 0, 0, 0, 0, 0])
+"""`r0 = r7`"""
 MARK = re.compile(r"/\* (OPT09\d\d) \*/")
 
 
@@ -116,6 +121,35 @@ def test_a_rejection_is_shown_at_its_line(tmp_path: Path, source: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def spoiled(folder: Path) -> Path:
+    """The object of an option as a defective compiler would make it: its first instruction reads what nobody set."""
+    assert run("compile", write(folder, "small.opt", GOOD), "-q", "-o", "small.bpf.o", cwd=folder).returncode == 0
+    path = folder / "small.bpf.o"
+    data = path.read_bytes()
+    code = read_object(data).programs[0].code
+    path.write_bytes(data.replace(code, UNSET + code[len(UNSET) :]))
+    return path
+
+
+@pytest.mark.kernel
+def test_an_option_that_is_rejected_is_a_defect_at_its_line(tmp_path: Path) -> None:
+    done = run("verify", spoiled(tmp_path).name, cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"\n --> small\.opt:\d:\d+\n", done.stderr)
+    assert "the kernel's words: R7 !read_ok" in done.stderr
+    assert "this is a defect of optdsl, not of your program; please report it with small.opt" in done.stderr
+
+
+@pytest.mark.kernel
+def test_the_demonstration_shows_a_rejection_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(AlreadyToldError):
+        demo._demonstrate(spoiled(tmp_path), tmp_path)
+    told = capsys.readouterr().err
+    assert told.startswith("error[OPT0901]: the kernel's verifier rejects `small")
+    assert "--> small.opt:" in told
+    assert "Traceback" not in told
+
+
 @pytest.mark.kernel
 def test_an_object_that_does_not_quote_its_lines(tmp_path: Path) -> None:
     folder = Path(__file__).parents[1] / "kernel/verifier_programs"
@@ -129,10 +163,23 @@ def test_an_object_that_does_not_quote_its_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.kernel
+def test_a_failure_beside_the_verifier_is_told_as_such(tmp_path: Path) -> None:
+    text = 'char _license[] __attribute__((section("license"))) = "GPL";\n' \
+           '__attribute__((section("nowhere"), used)) int program(void *ctx) { return ctx != 0; }\n'  # fmt: skip
+    compile_bpf(tmp_path / write(tmp_path, "x.bpf.c", text), tmp_path / "x.bpf.o")
+    done = run("verify", "x.bpf.o", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: x.bpf.o: cannot load the object x: Invalid argument (EINVAL)\n")
+    assert "check ELF section name 'nowhere'" in done.stderr
+    assert "verifier" not in done.stderr
+
+
+@pytest.mark.kernel
 def test_the_whole_log_on_demand(tmp_path: Path) -> None:
     name = compiled(tmp_path, "null_check")
     short = run("verify", name, cwd=tmp_path)
     assert "call bpf_map_lookup_elem#1" not in short.stdout + short.stderr
+    assert "`--log` shows the kernel's whole log" in short.stdout
     long = run("verify", name, "--log", cwd=tmp_path)
     assert "6: (85) call bpf_map_lookup_elem#1" in long.stdout
     assert long.stderr == short.stderr
@@ -143,7 +190,7 @@ def test_the_whole_log_on_demand(tmp_path: Path) -> None:
 def test_a_rejected_file_does_not_hide_the_others(tmp_path: Path) -> None:
     done = run("verify", compiled(tmp_path, "division"), write(tmp_path, "small.opt", GOOD), cwd=tmp_path)
     assert done.returncode == 1
-    assert [re.split(r"  +", line)[2] for line in done.stdout.splitlines()] == ["verdict", "rejected", "accepted"]
+    assert [re.split(r"  +", line)[2] for line in done.stdout.splitlines()[:3]] == ["verdict", "rejected", "accepted"]
 
 
 @pytest.mark.kernel

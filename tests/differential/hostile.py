@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-from lower.driver import HEADER
-
 _SPACE = 40
 _NEVER = frozenset({2, 3, 4, 5, 8, 19, 29, 30, 34})
 """Kinds that the kernel itself acts on (a segment with an MD5 signature without a key is dropped)."""
 _END, _NOP = 0, 1
+_EXPERIMENTS = (253, 254)
+"""Kinds with an ExID behind the length (RFC 6994)."""
 _DROPPED = 5
 """Kernels that know TCP-AO (6.7) drop a segment whose list is malformed so many bytes before its end, or more
 (`tcp_do_parse_auth_options()` in `net/ipv4/tcp_input.c`), and the program never sees it.
@@ -31,17 +31,18 @@ def hostile_options(seed: int, wires: list[bytes], count: int) -> list[bytes]:
 
 
 def _bent(chance: random.Random, wire: bytes) -> bytes:
-    content = bytearray(wire[len(HEADER) :])
+    header = 4 if wire[0] in _EXPERIMENTS else 2
+    content = bytearray(wire[header:])
     match chance.randrange(9):
         case 0:
             return wire
         case 1:  # any content of this length
-            return wire[: len(HEADER)] + chance.randbytes(len(content))
+            return wire[:header] + chance.randbytes(len(content))
         case 2:  # some bits flipped
             for _ in range(chance.randint(1, 3)):
                 if content:
                     content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-            return wire[: len(HEADER)] + bytes(content)
+            return wire[:header] + bytes(content)
         case 3:  # cut off, with a length that says so
             kept = chance.randint(2, len(wire))
             return bytes((wire[0], kept)) + wire[2:kept]
@@ -51,10 +52,10 @@ def _bent(chance: random.Random, wire: bytes) -> bytes:
         case 5:  # a length that has nothing to do with it
             return bytes((wire[0], chance.choice([0, 1, 2, 3, 4, 5, 255, chance.randrange(256)]))) + wire[2:]
         case 6:  # another experiment
-            return wire[:3] + bytes([wire[3] ^ 0xFF]) + wire[4:]
+            return wire[: header - 1] + bytes([wire[header - 1] ^ 0xFF]) + wire[header:]
         case 7:  # content of any length
             length = chance.randint(0, 12)
-            return bytes((wire[0], len(HEADER) + length)) + HEADER[2:] + chance.randbytes(length)
+            return bytes((wire[0], header + length)) + wire[2:header] + chance.randbytes(length)
         case _:  # ends in the middle
             return wire[: chance.randint(1, len(wire))]
 

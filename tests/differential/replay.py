@@ -22,11 +22,14 @@ from optdsl.ir.invocation import SockOpsContext
 from optdsl.ir.machine import Machine, RunResult, packet
 from optdsl.ir.memory import Decoded, decode
 from optdsl.lab.pcap import Flags, Packet
-from optdsl.targets.sockops import AF_INET, AF_INET6, SockOp
+from optdsl.targets.sockops import AF_INET, AF_INET6, CallbackFlag, SockOp, TcpState
 
 _END, _NOP, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _SACK, _TIMESTAMPS, _FAST_OPEN = 0, 1, 2, 3, 4, 5, 8, 34
 _OF_KERNEL = frozenset({_NOP, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _SACK, _TIMESTAMPS, _FAST_OPEN})
 """Options that stock kernels write themselves, and parse without calling them unknown."""
+
+_MAPPED = bytes(10) + b"\xff\xff"
+"""What stands before an IPv4 address in its IPv6 form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,26 @@ class Replay:
     records: list[Decoded] = field(default_factory=list)
     carried: int = 0
     """Packets that carried anything of a program."""
+    listener_flags: int = CallbackFlag.WRITE_HDR_OPT
+    """What the listener has asked for, if `listen` did not find out."""
 
-    def play(self, side: str, packets: Sequence[Packet]) -> None:
-        """One connection as one side saw it: the packets of both directions at its interface."""
-        host = _Host(self, side, packets)
+    def listen(self, port: int, *, ipv6: bool = False) -> None:
+        """A socket begins to listen on all addresses of a family."""
+        nobody = "::" if ipv6 else "0.0.0.0"
+        fields = {**self.numbers, **_addresses((nobody, port), (nobody, 0))}
+        self.listener_flags = self.run(SockOpsContext(SockOp.TCP_LISTEN_CB, fields, f"listener {port}")).flags
+
+    def play(self, side: str, packets: Sequence[Packet], *, closed: bool = False, mapped: bool = False) -> None:
+        """One connection as one side saw it: the packets of both directions at its interface.
+
+        `closed` says that the connection is over behind them, `mapped` that this side's socket is an IPv6 one although
+        the packets are IPv4.
+        """
+        host = _Host(self, side, packets, mapped)
         for each in packets:
             host.take(each)
+        if closed:
+            host.close()
 
     def run(self, context: SockOpsContext) -> RunResult:
         """Runs the program once and keeps its records."""
@@ -71,16 +88,20 @@ class Replay:
 class _Host:
     """One socket, and the request that it came from."""
 
-    def __init__(self, replay: Replay, side: str, packets: Sequence[Packet]) -> None:
+    def __init__(self, replay: Replay, side: str, packets: Sequence[Packet], mapped: bool) -> None:
         self._replay = replay
         self._side = side
         syn = next(each for each in packets if each.flags & Flags.SYN and not each.flags & Flags.ACK)
         local = (syn.src, syn.sport) if side == "client" else (syn.dst, syn.dport)
         remote = (syn.dst, syn.dport) if side == "client" else (syn.src, syn.sport)
         self._local = local
+        if mapped:  # the request too: it has the family of its listener
+            local, remote = _mapped(local), _mapped(remote)
         self._fields = {**replay.numbers, **_addresses(local, remote)}
+        if side == "client" and ":" in remote[0]:
+            self._fields["remote_ip4"] = 0  # never set (net/ipv6/tcp_ipv6.c: tcp_v6_connect)
         self._name = f"{side} {local} {remote}"
-        self._flags = 0
+        self._flags = replay.listener_flags if side == "server" else 0
         self._syn: bytes | None = None
         self._established = False
         self._last_sent = 0
@@ -94,6 +115,11 @@ class _Host:
             self._sent(each)
         else:
             self._received(each)
+
+    def close(self) -> None:
+        """The state becomes CLOSE, if the program wants to know of states."""
+        if self._flags & CallbackFlag.STATE:
+            self._call(SockOp.STATE_CB, arguments={"args[1]": int(TcpState.CLOSE)})
 
     # --------------------------------------------------------------------------------------------------- in
 
@@ -111,16 +137,17 @@ class _Host:
             self._fields |= {"snd_una": each.ack, "snd_nxt": each.ack}
             self._call(SockOp.PASSIVE_ESTABLISHED_CB, options, kept, each.flags)
         else:
-            if is_unknown(options):
+            if self._flags & CallbackFlag.PARSE_UNKNOWN_HDR_OPT and is_unknown(options):
                 # The acknowledgement of this very packet is processed after its options.
                 self._call(SockOp.PARSE_HDR_OPT_CB, options, flags=each.flags)
             if each.flags & Flags.ACK and (each.ack - self._fields["snd_una"]) % 2**32 < 2**31:
                 self._fields["snd_una"] = each.ack
 
     def _call(
-        self, operation: SockOp, options: bytes | None = None, syn: bytes | None = None, flags: Flags | None = None
-    ) -> None:
-        fields = {**self._fields, "bpf_sock_ops_cb_flags": self._flags}
+        self, operation: SockOp, options: bytes | None = None, syn: bytes | None = None, flags: Flags | None = None,
+        arguments: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
+        fields = {**self._fields, "bpf_sock_ops_cb_flags": self._flags, **(arguments or {})}
         if flags is not None:
             fields["skb_tcp_flags"] = int(flags)
         context = SockOpsContext(operation, fields, self._name, options=options, saved_syn=syn)
@@ -138,6 +165,10 @@ class _Host:
             fields["args[0]"] = 2 if self._replay.cookies else 0
         else:
             fields |= {"snd_nxt": self._next(each), "bpf_sock_ops_cb_flags": self._flags}
+        if not (self._replay.listener_flags if is_synack else self._flags) & CallbackFlag.WRITE_HDR_OPT:
+            if own < len(options):
+                self._replay.wrong.append(str(Difference(each, options[:own])))
+            return
         made = packet(
             self._replay.machine,
             socket=None if is_synack else self._name,
@@ -195,10 +226,21 @@ def _addresses(local: tuple[str, int], remote: tuple[str, int]) -> dict[str, int
             found |= {f"{name}_ip4": int.from_bytes(packed, "little"), "family": AF_INET}
             continue
         words = {f"{name}_ip6[{i}]": int.from_bytes(packed[4 * i : 4 * i + 4], "little") for i in range(4)}
-        # An IPv6 socket keeps LOOPBACK4_IPV6 where its IPv4 address would be (include/net/ipv6.h).
-        loopback = int.from_bytes(ip_address("127.0.0.6").packed, "little")
-        found |= {**words, "family": AF_INET6, "local_ip4": loopback}
+        found |= {**words, "family": AF_INET6}
+        found[f"{name}_ip4"] = int.from_bytes(_ipv4_of(packed), "little")
     return found
+
+
+def _ipv4_of(address: bytes) -> bytes:
+    """What stands for the IPv4 address of an IPv6 one (net/ipv6/af_inet6.c: __inet6_bind)."""
+    if not any(address):
+        return bytes(4)
+    return address[12:] if address[:12] == _MAPPED else ip_address("127.0.0.6").packed
+
+
+def _mapped(end: tuple[str, int]) -> tuple[str, int]:
+    """An IPv4 address as sockets of IPv6 have it (RFC 4291, section 2.5.5.2)."""
+    return f"::ffff:{end[0]}", end[1]
 
 
 def refuses(_level: int, number: int, value: int | bytes) -> int:

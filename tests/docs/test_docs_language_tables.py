@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from doc_examples import ROOT
-
+from docs.doc_examples import ROOT
 from optdsl import resources
 from optdsl.semantics.declarations import SIMPLE_TYPES, SIZED_TYPES, UNIT_TYPES
 from optdsl.semantics.kinds import KERNEL_KINDS

@@ -2,7 +2,8 @@
 
 import errno
 
-from optdsl.kernel.errors import KernelError, split_verifier_log, verifier_reason
+from optdsl.kernel.errors import KernelError, split_verifier_log
+from optdsl.kernel.verifier_log import parse_log
 
 REJECTED = """\
 0: R1=ctx() R10=fp0
@@ -12,15 +13,6 @@ REJECTED = """\
 invalid access to map value, value_size=16 off=160 size=8
 R0 min value is outside of the allowed memory range
 processed 11 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
-"""
-
-NEW_FORMAT = """\
-0: (bf) r6 = r1
-Verification failed:
-Reason: invalid access to map value
-At: delayed_ack.opt:12
-Suggestion: check the bounds
-processed 11 insns
 """
 
 LIBBPF = f"""\
@@ -35,16 +27,7 @@ def test_reason_is_the_lines_before_the_statistics() -> None:
     expected = (
         "invalid access to map value, value_size=16 off=160 size=8; R0 min value is outside of the allowed memory range"
     )
-    assert verifier_reason(REJECTED) == expected
-
-
-def test_reason_in_the_format_of_linux_7_3() -> None:
-    assert verifier_reason(NEW_FORMAT) == "invalid access to map value"
-
-
-def test_no_reason_in_the_log_of_a_success() -> None:
-    assert verifier_reason("processed 2 insns (limit 1000000)\n") == ""
-    assert verifier_reason("") == ""
+    assert parse_log(REJECTED).reason == expected
 
 
 def test_log_is_separated_from_messages() -> None:

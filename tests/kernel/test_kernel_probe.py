@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from optdsl.kernel import probe, probe_kernel, probe_tools, tools
+from optdsl.kernel import bpf_syscall, probe, probe_kernel, probe_tools, tools
 from optdsl.kernel.errors import KernelError
 from optdsl.kernel.finding import Finding, State
 
@@ -77,3 +77,24 @@ def test_the_live_probes_succeed() -> None:
     assert probe_kernel.header_options().state is State.OK
     assert probe_kernel.network_namespaces().state is State.OK
     assert probe.why_not_kernel_tests() is None
+
+
+def test_a_program_that_the_verifier_refuses_is_told_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: bytes) -> None:
+        raise KernelError("cannot load a sock_ops program", 13, "", "0: (85) call 144\ninvalid func unknown#144\n")
+
+    monkeypatch.setattr(probe_kernel, "loaded_sock_ops", refuse)
+    found = probe_kernel.header_options()
+    assert found.state is State.FAIL
+    assert "verifier: invalid func unknown#144" in found.detail
+    assert found.fix == "boot Linux 5.10 or newer"
+
+
+@pytest.mark.kernel
+def test_the_verifiers_words_come_with_the_refusal() -> None:
+    exit_without_result = bpf_syscall.instruction(0x95)
+    with (
+        pytest.raises(KernelError, match="verifier: R0 !read_ok"),
+        bpf_syscall.loaded_sock_ops(exit_without_result),
+    ):
+        pass

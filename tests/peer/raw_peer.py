@@ -151,7 +151,16 @@ class RawClient:
     ) -> None:
         """Sends one segment as it is told."""
         header = tcp_header(ports, flags, seq, ack, options)
-        self._wire.sendto(ip_packet(self.address, self.server, header, payload), self._link)
+        self.send_packet(ip_packet(self.address, self.server, header, payload))
+
+    def send_packet(self, packet: bytes) -> None:
+        """Sends a whole IP packet, whatever is in it."""
+        self._wire.sendto(packet, self._link)
+
+    def forget(self) -> None:
+        """Forgets what has come so far, so that there is room for what comes next."""
+        while select.select([self._wire], [], [], 0)[0]:
+            self._wire.recv(1)
 
     def receive(self, ports: tuple[int, int], timeout: float) -> Packet | None:
         """The next segment that the server sends to our port; None if there is none for `timeout` seconds."""

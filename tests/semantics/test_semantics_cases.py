@@ -28,8 +28,8 @@ def test_the_checker_says_what_stands_in_the_program(case: Case) -> None:
 
 
 def test_there_are_many_cases() -> None:
-    assert len(WRONG) >= 120
-    assert len(RIGHT) >= 60
+    assert len(WRONG) >= 210
+    assert len(RIGHT) >= 90
 
 
 def test_every_code_is_exercised() -> None:

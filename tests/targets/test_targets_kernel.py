@@ -25,7 +25,7 @@ from optdsl.targets.attribute import (
 from optdsl.targets.attributes import MAINLINE_ATTRIBUTES
 from optdsl.targets.events import EVENTS
 from optdsl.targets.sockops import AF_INET, AF_INET6, CONTEXT_FIELDS, CallbackFlag, SockOp, TcpFlag, TcpState
-from optdsl.targets.vocabulary import Direction
+from optdsl.targets.vocabulary import Direction, Role
 
 pytestmark = pytest.mark.kernel
 
@@ -316,7 +316,7 @@ time.sleep(1.5)
     )
     fired = {(event.name, trigger.role): slots[index] for index, (event, trigger) in enumerate(triggers)}
     assert {name: count for name, count in fired.items() if count == 0} == {}
-    assert fired["connect", triggers[0][1].role] == 4
+    assert fired["connect", Role.CLIENT] == 4
     assert sum(count for (name, _), count in fired.items() if name == "listen") == 2
 
 

@@ -114,7 +114,8 @@ def test_a_running_kernel_is_taken_as_the_series_it_covers() -> None:
 def test_all_documented_attributes_are_there_and_no_path_twice() -> None:
     paths = [each.path for each in ATTRIBUTES]
     assert len(set(paths)) == len(paths)
-    assert {each.path for each in MAINLINE_ATTRIBUTES} == {f"socket.{name}" for name in _DOCUMENTED.split()}
+    # Programs rely on these; docs/targets.md lists what came later.
+    assert {each.path for each in MAINLINE_ATTRIBUTES} >= {f"socket.{name}" for name in _DOCUMENTED.split()}
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda each: each.path)

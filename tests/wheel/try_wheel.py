@@ -1,7 +1,7 @@
 """Builds the wheel, installs it into an empty environment, and compiles a sample from a folder of its own.
 
-Shows that the grammar, the standard library, the samples and the pages about diagnostics travel inside the wheel. Run
-by `make wheel`.
+Shows that the grammar, the standard library, the samples, the pages about diagnostics and the manual page travel in the
+wheel. Run by `make wheel`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ def main() -> None:
             sys.exit("the object compiled by the installed wheel is not what it should be")
         if not run(optdsl, "explain", "OPT0203", cwd=work).startswith("# OPT0203: "):
             sys.exit("the pages about diagnostics are not in the wheel")
+        if not (folder / "empty" / "share" / "man" / "man1" / "optdsl.1").is_file():
+            sys.exit("the wheel has no manual page")
+        run(optdsl, "new", "my_option", cwd=work)
+        run(optdsl, "check", "my_option.opt", cwd=work)
         print(f"{wheel.name}: installed into an empty environment, compiled cc.opt there")
 
 

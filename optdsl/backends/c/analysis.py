@@ -115,27 +115,37 @@ def _function_facts(function: Function) -> FunctionFacts:
     return FunctionFacts(_reads(function.body), frozenset(name for name in tested if name in from_helpers))
 
 
+_Reader = tuple[frozenset[str] | None, list[str]]
+"""The names that a part of the code sets, if it does nothing else, and the other names that it reads."""
+
+
 def _reads(body: ops.Block) -> Counter[str]:
     """How often each name is read by code that can run, and not only to compute what nothing reads."""
     parts = list(_readers(body))
     reads = Counter(name for _, names in parts for name in names)
     while True:
-        useful = Counter(name for target, names in parts if target is None or reads[target] for name in names)
+        useful = Counter(
+            name
+            for targets, names in parts
+            if targets is None or any(reads[each] for each in targets)
+            for name in names
+        )
         if useful == reads:
             return reads
         reads = useful
 
 
-def _readers(block: ops.Block) -> Iterator[tuple[str | None, list[str]]]:
-    """(the name that a part of the code sets and has no other effect than that, the other names that it reads)."""
+def _readers(block: ops.Block) -> Iterator[_Reader]:
+    """The parts of a block; a condition is there for what the arms behind it do."""
     for statement in block:
         match statement:
             case ops.If(condition=ops.Always(holds=holds)):
                 yield from _readers(statement.yes if holds else statement.no)
             case ops.If(condition=condition, yes=yes, no=no):
-                yield None, list(read_names(condition))
-                yield from _readers(yes)
-                yield from _readers(no)
+                arms = [*_readers(yes), *_readers(no)]
+                targets = [targets for targets, _ in arms if targets is not None]
+                yield frozenset().union(*targets) if len(targets) == len(arms) else None, list(read_names(condition))
+                yield from arms
             case ops.Repeat(body=body):
                 yield from _readers(body)
             case ops.Switch(value=value, cases=cases):
@@ -143,7 +153,9 @@ def _readers(block: ops.Block) -> Iterator[tuple[str | None, list[str]]]:
                 for case in cases:
                     yield from _readers(case.body)
             case ops.Let(name=target, value=value) | ops.Assign(name=target, value=value):
-                yield target, [name for name in read_names(value) if name != target]
+                yield frozenset({target}), [name for name in read_names(value) if name != target]
+            case ops.Now(name=target) | ops.DeclareBuffer(name=target):
+                yield frozenset({target}), []
             case _:
                 yield None, list(read_names(statement))
 

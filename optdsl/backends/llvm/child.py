@@ -25,12 +25,12 @@ from optdsl.backends.llvm.errors import BackendError
 _REFUSED = 3
 
 # `error: delack.opt:12:3: in function delack i32 (ptr): Looks like the BPF stack limit is exceeded.`
-_LLVM_ERROR = re.compile(
-    r"error: (?P<file>[^\n:]+):(?P<line>\d+):\d+: in function (?P<function>\S+)[^\n:]*: (?P<text>.*)", re.DOTALL
+_LLVM_ERROR = (
+    r"error: (?P<file>[^\n:]+):(?P<line>\d+):\d+: in function (?P<function>\S+)[^\n:]*: (?P<text>.*)"
 )
 
 # LLVM's own handler, the C++ library, and glibc's loader.
-_OUT_OF_MEMORY = re.compile(r"out of memory|std::bad_alloc|cannot allocate memory", re.IGNORECASE)
+_OUT_OF_MEMORY = ("out of memory", "std::bad_alloc", "cannot allocate memory")
 _NO_MEMORY = "not enough memory for code generation"
 
 Report = Callable[[str], None]
@@ -71,6 +71,7 @@ class Child:
         except BaseException:  # Ctrl-C
             os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)
+            self._process = 0
             raise
         status = os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
         self._process = 0
@@ -154,9 +155,9 @@ def _failure(status: int, result: bytes, errors: str) -> BackendError:
     if status == _REFUSED:
         stage, _, message = result.decode(errors="replace").partition("\n")
         return BackendError(stage, message.strip() or "no message")
-    if status == -signal.SIGKILL or _OUT_OF_MEMORY.search(errors):
+    if status == -signal.SIGKILL or any(each in errors.lower() for each in _OUT_OF_MEMORY):
         return BackendError("resources", _NO_MEMORY if status != -signal.SIGKILL else "code generation was killed")
-    found = _LLVM_ERROR.search(errors)
+    found = re.search(_LLVM_ERROR, errors, re.DOTALL)
     if found is not None:
         message = f"function {found['function']}: {found['text'].strip()}"
         known = int(found["line"]) > 0
