@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 # Debian packages: the compiler itself needs none of them, the demo and the kernel tests do.
 DEBIAN := bpftool clang curl fish iperf3 iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm mandoc nftables procps tcpdump tshark zsh
 
-.PHONY: demo test setup system check unit wheel golden bench clean
+.PHONY: demo test setup system check unit wheel golden soak bench clean
 
 demo: setup
 	@$(PYTHON) -m optdsl demo samples/delack.opt
@@ -44,6 +44,10 @@ wheel:
 
 golden:
 	$(PYTHON) -m pytest --update-golden
+
+# Ten thousand random programs on the kernel, as root; goes on where it was interrupted. SOAK='--programs 100 --from 7'.
+soak: setup
+	@PYTHONPATH=tests $(PYTHON) -m property.soak $(SOAK)
 
 # Writes docs/performance.md; ten minutes at most, on a machine that does nothing else.
 bench: setup

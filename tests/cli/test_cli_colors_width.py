@@ -28,7 +28,8 @@ def on_terminal(
     try:
         subprocess.run(
             [sys.executable, "-m", "optdsl", *arguments], cwd=cwd, check=False, timeout=60,
-            stdout=subprocess.DEVNULL if only_stderr else theirs, stderr=theirs, env={**clean, "TERM": "xterm", **(env or {})},
+            stdout=subprocess.DEVNULL if only_stderr else theirs, stderr=theirs,
+            env={**clean, "TERM": "xterm", **(env or {})},
         )  # fmt: skip
     finally:
         os.close(theirs)

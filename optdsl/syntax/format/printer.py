@@ -1,0 +1,165 @@
+"""Line breaking: a document in, lines out."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from optdsl.record import record
+from optdsl.syntax.format.document import (
+    Break,
+    Concat,
+    Doc,
+    Group,
+    Hard,
+    IfBroken,
+    IfFlat,
+    Nest,
+    Space,
+    Text,
+    Token,
+)
+from optdsl.syntax.format.words import Word
+
+LINE_LIMIT = 100
+"""Columns. Comments may be longer, and what cannot be broken."""
+
+COMMENT_DISTANCE = "  "
+
+
+@record
+class _Pending:
+    """What is still to be printed: a document, its indentation, and whether the group that it is in is on one line."""
+
+    doc: Doc
+    indent: int
+    flat: bool
+
+
+def printed(doc: Doc) -> str:
+    """The text of a document, with a line end behind each line."""
+    printer = _Printer(doc)
+    while printer.waiting:
+        printer.step()
+    return printer.text()
+
+
+class _Printer:
+    def __init__(self, doc: Doc) -> None:
+        self.waiting = [_Pending(doc, 0, flat=False)]
+        self._lines: list[str] = []
+        self._line = ""
+        self._space = 0
+        self._indent = 0
+
+    def text(self) -> str:
+        self._end_line()
+        return "".join(f"{line}\n" for line in self._lines)
+
+    def step(self) -> None:
+        """Prints the next document, or puts what it consists of in its place."""
+        now = self.waiting.pop()
+        match now.doc:
+            case Text(text=text):
+                self._put(text)
+            case Token(word=word):
+                self._put_word(word, now.indent)
+            case Space(width=width):
+                self._space += width
+            case Break(width=width, blank=blank):
+                if now.flat:
+                    self._space += width
+                else:
+                    self._end_line(now.indent, blank=blank)
+            case Hard(blank=blank):
+                self._end_line(now.indent, blank=blank)
+            case IfBroken(content=content):
+                if not now.flat:
+                    self._push(content, now.indent, flat=False)
+            case IfFlat(content=content):
+                if now.flat:
+                    self._push(content, now.indent, flat=True)
+            case Nest(columns=columns, content=content):
+                self._push(content, now.indent + columns, flat=now.flat)
+            case Group(content=content, broken=broken):
+                self._push(content, now.indent, flat=now.flat or (not broken and self._fits(content, now.indent)))
+            case Concat(parts=parts):
+                self.waiting.extend(_Pending(part, now.indent, now.flat) for part in reversed(parts))
+            case _:
+                assert_never(now.doc)
+
+    def _push(self, doc: Doc, indent: int, *, flat: bool) -> None:
+        self.waiting.append(_Pending(doc, indent, flat))
+
+    def _put(self, text: str) -> None:
+        self._line += " " * (self._space if self._line else self._indent) + text
+        self._space = 0
+
+    def _put_word(self, word: Word, indent: int) -> None:
+        for comment in word.above:
+            self._end_line(indent)
+            self._put(comment.text)
+            self._end_line(indent)
+        if word.text:
+            self._put(word.text)
+        if word.behind:
+            self._line += COMMENT_DISTANCE + word.behind
+            self._end_line(indent)
+
+    def _end_line(self, indent: int = 0, *, blank: bool = False) -> None:
+        """Ends the line if there is something on it; the next one begins at a column."""
+        if self._line:
+            self._lines.append(self._line)
+        self._line, self._space, self._indent = "", 0, indent
+        if blank and self._lines and self._lines[-1]:
+            self._lines.append("")
+
+    # ---------------------------------------------------------------------------------------------- measuring
+
+    def _fits(self, doc: Doc, indent: int) -> bool:
+        """Whether a document fits on the rest of the line, with what stands behind it up to the next line end."""
+        left = LINE_LIMIT - (len(self._line) + self._space if self._line else self._indent)
+        own = [_Pending(doc, indent, flat=True)]
+        behind = len(self.waiting)
+        while left >= 0:
+            if own:
+                now = own.pop()
+            elif behind:
+                behind -= 1
+                now = self.waiting[behind]
+            else:
+                return True
+            match now.doc:
+                case Text(text=text):
+                    left -= len(text)
+                case Token(word=word):
+                    if word.above:
+                        # Only the first word of a group that has a chance has comments above it.
+                        if not now.flat:
+                            return True
+                        left = LINE_LIMIT - now.indent
+                    left -= len(word.text)
+                    if word.behind:
+                        return left >= 0
+                case Space(width=width):
+                    left -= width
+                case Break(width=width):
+                    if not now.flat:
+                        return True
+                    left -= width
+                case Hard():
+                    return True
+                case IfBroken(content=content):
+                    if not now.flat:
+                        own.append(_Pending(content, now.indent, flat=False))
+                case IfFlat(content=content):
+                    if now.flat:
+                        own.append(_Pending(content, now.indent, flat=True))
+                case Nest(columns=columns, content=content):
+                    own.append(_Pending(content, now.indent + columns, now.flat))
+                case Group(content=content, broken=broken):
+                    own.append(_Pending(content, now.indent, now.flat and not broken))
+                case Concat(parts=parts):
+                    own.extend(_Pending(part, now.indent, now.flat) for part in reversed(parts))
+                case _:
+                    assert_never(now.doc)
+        return False
