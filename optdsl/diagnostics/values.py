@@ -141,6 +141,12 @@ def too_many(span: Span, what: str, found: int, most: int) -> Diagnostic:
     return Diagnostic("OPT0412", f"too many {what}", span, f"{found} here, at most {most}")
 
 
+def too_many_together(span: Span, what: str, most: int) -> Diagnostic:
+    """A program that outgrows the kernel; `span` is where."""
+    return Diagnostic("OPT0412", f"too many {what} in one program", span, f"with this, more than {most}",
+                      notes=("divide the options among several programs, each attached by itself",))  # fmt: skip
+
+
 def too_many_statements(span: Span, most: int) -> Diagnostic:
     """Statements of a whole program, as many as there are once loops are unrolled."""
     return Diagnostic("OPT0412", "too many statements in one program", span, f"the first beyond {most}", notes=(

@@ -26,7 +26,7 @@ from optdsl.lower.names import COUNTERS, EVENTS, SCRATCH, SETTINGS, SOCKETS, Nam
 from optdsl.lower.policies import policy_members
 from optdsl.lower.records import RecordForm, record_forms
 from optdsl.lower.storage_types import scalar_of
-from optdsl.lower.uses import ESTABLISHED, SYN, asks, is_active, is_received, names_a_side
+from optdsl.lower.uses import ESTABLISHED, SYN, SYNACK, asks, is_active, is_received, names_a_side
 from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.targets import PacketClass, Role
@@ -92,6 +92,12 @@ class Memory:
         return len(self.roles) > 1 and any(names_a_side(option) for option in self.program.options)
 
     @property
+    def only_sender(self) -> Role | None:
+        """The side that sends all there is to send, if it is one of two: asked once, before anything is composed."""
+        senders = {send.sender for option in self.program.options for send in option.sends if send.packets - SYNACK}
+        return next(iter(senders)) if self.tells_roles and len(senders) == 1 else None
+
+    @property
     def names_third_ack(self) -> bool:
         """Whether any `send` tells the third ACK of the handshake apart."""
         return any(PacketClass.THIRD_ACK in send.packets for option in self.program.options for send in option.sends)
@@ -140,7 +146,7 @@ class Memory:
         if self.names_third_ack:
             members.append(Member("third_ack", U8, "the next packet completes the handshake"))
         if self.asks_payload:
-            members.append(Member("payload", U8, "the packet being composed carries data"))
+            members.append(Member("payload", U32, "bytes of data in the packet that gets an option"))
         for option in self.program.options:
             struct = self._of_option(option)
             if struct.members:

@@ -1,7 +1,7 @@
 """Sending policies: what they remember of a socket, when they let an option go, and what they note when it went.
 
     send on data until acked   ->   done, carried, mark, repeats in the socket's state
-    compose                    ->   if (!done) { if (carried && snd_una is beyond mark) done = 1; else ... }
+    compose                    ->   if (!done) { if (carried && mark is acked) done = 1; else ...; carried = 0; }
     after writing              ->   if (payload) { if (!carried) { carried = 1; mark = snd_nxt; } } else repeats += 1;
 
 `mark` is `snd_nxt` when a data segment first carried the option, which is before the kernel advances it: where the
@@ -25,6 +25,7 @@ from optdsl.lower.names import SETTINGS
 from optdsl.record import record
 from optdsl.semantics.model import PolicyForm, Send
 from optdsl.source import Span
+from optdsl.targets import PacketClass
 
 _MASK32 = (1 << 32) - 1
 _HALF = 1 << 31
@@ -88,17 +89,25 @@ class PolicyEmitter:
     # ------------------------------------------------------------------------------------------- composing
 
     @contextmanager
-    def gate(self, payload: ops.Value | None) -> Iterator[None]:
-        """Around what composes the option: runs that where the policy lets it go. `payload` is None on a SYN."""
+    def gate(self, fits: ops.Condition, payload: ops.Value | None) -> Iterator[None]:
+        """Around what composes the option and then leaves the function: runs that on packets that fit, where the
+        policy lets it go. `payload` is None on a SYN."""
+        if self.send.policy.form is PolicyForm.UNTIL_ACKED:
+            # Asked for every packet to come: what is over must cost least.
+            with self._until_acked(fits, payload):
+                yield
+            return
+        with self.builder.when(self._span, fits), self._gate(payload):
+            yield
+
+    @contextmanager
+    def _gate(self, payload: ops.Value | None) -> Iterator[None]:
         span, builder = self._span, self.builder
         match self.send.policy.form:
-            case PolicyForm.EACH:
+            case PolicyForm.EACH | PolicyForm.UNTIL_ACKED:
                 yield
             case PolicyForm.ONCE:
                 with builder.when(span, equals(span, self._load("done"), 0)):
-                    yield
-            case PolicyForm.UNTIL_ACKED:
-                with self._until_acked(payload):
                     yield
             case PolicyForm.INTERVAL:
                 with builder.when(span, self._elapsed()):
@@ -118,7 +127,7 @@ class PolicyEmitter:
                 builder.branch(span, equals(span, self._load("wait"), 0), due, waiting)
 
     @contextmanager
-    def _until_acked(self, payload: ops.Value | None) -> Iterator[None]:
+    def _until_acked(self, fits: ops.Condition, payload: ops.Value | None) -> Iterator[None]:
         span, builder = self._span, self.builder
         limit = ops.Load(span, ops.Place(ops.GlobalRoot(SETTINGS), ("until_acked_packets",)))
         patient: ops.Condition = compare(span, ops.Comparison.LT, self._load("repeats"), limit)
@@ -127,14 +136,26 @@ class PolicyEmitter:
                 with builder.when(span, patient):
                     yield
                 return
-            with builder.block() as going, builder.when(span, ops.Either(span, differs(span, payload, 0), patient)):
-                yield
+            with builder.block() as going:
+                with builder.when(span, ops.Both(span, fits, ops.Either(span, differs(span, payload, 0), patient))):
+                    yield
+                # What composes the option has left the function.
+                if self._leaves_data:
+                    with builder.when(span, differs(span, payload, 0)):
+                        self.note_data_without()
             with builder.block() as acked:
                 self._store("done", 1)
             # Beyond the mark by at least one byte, and by less than half of the space (RFC 9293, section 3.4).
             arrived = compare(span, ops.Comparison.LT, self._beyond_mark("snd_una", 1), _HALF)
             carried = differs(span, self._load("carried"), 0)
             builder.branch(span, ops.Both(span, carried, arrived), acked, going)
+
+    @property
+    def _leaves_data(self) -> bool:
+        """Whether a data segment may go without the option after another has carried it."""
+        packets = self.send.packets
+        carries = packets & {PacketClass.DATA, PacketClass.FIN, PacketClass.THIRD_ACK}
+        return bool(carries) and (self.send.guard is not None or not packets >= {PacketClass.DATA, PacketClass.FIN})
 
     def _beyond_mark(self, sequence: str, less: int) -> ops.Value:
         """How far a sequence number is beyond `mark`, less some bytes, modulo 2**32."""
@@ -205,7 +226,7 @@ _PAYLOAD = ops.Place(ops.PointerRoot("socket"), ("payload",))
 
 
 def note_payload(span: Span, value: ops.Value) -> ops.Statement:
-    """Notes, when a packet is sized, whether it carries data: when it is written, its length includes its header."""
+    """Notes, when a packet is sized, how much data it carries: when it is written, its length includes its header."""
     return ops.Store(span, _PAYLOAD, value)
 
 

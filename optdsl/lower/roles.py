@@ -19,6 +19,11 @@ def has_role(memory: Memory, span: Span, role: Role | None) -> ops.Condition | N
     return equals(span, ops.Load(span, _PLACE), _NUMBERS[role])
 
 
+def has_sender_role(memory: Memory, span: Span, sender: Role | None) -> ops.Condition | None:
+    """As `has_role`, for a `send`: None as well where sizing has asked already, for all of them."""
+    return None if sender is memory.only_sender else has_role(memory, span, sender)
+
+
 def set_role(span: Span, role: Role) -> ops.Statement:
     """Notes the side of a new connection."""
     return ops.Store(span, _PLACE, const(span, _NUMBERS[role]))

@@ -19,7 +19,7 @@ from optdsl.ir import ops
 from optdsl.ir.program import Function
 from optdsl.ir.types import ByteArray
 from optdsl.lower.blocks import BlockLowering
-from optdsl.lower.builder import FunctionBuilder, all_of, const, differs, equals
+from optdsl.lower.builder import FunctionBuilder, const, differs, equals
 from optdsl.lower.encoder import Encoder
 from optdsl.lower.expressions import ExpressionLowering
 from optdsl.lower.layout import groups, search_pattern, wire_size
@@ -28,7 +28,7 @@ from optdsl.lower.packets import of_class
 from optdsl.lower.policies import PolicyEmitter
 from optdsl.lower.reads import Reader
 from optdsl.lower.receiver import ENOSPC
-from optdsl.lower.roles import has_role
+from optdsl.lower.roles import has_sender_role
 from optdsl.lower.uses import ESTABLISHED, SYN, SYNACK, asks, nodes
 from optdsl.lower.values import store_constant
 from optdsl.record import record
@@ -65,10 +65,9 @@ class Sender:
                 break
             span = send.span
             flags, payload = (ops.Local(span, parameter.name) for parameter in parameters)
-            mine = has_role(self.memory, span, send.sender)
-            conditions = [mine] if mine is not None else []
-            gate = PolicyEmitter(builder, self.memory.place(self.option), index, send).gate(payload)
-            with builder.when(span, all_of(span, [*conditions, of_class(send, flags, payload)])), gate:
+            mine = has_sender_role(self.memory, span, send.sender) or ops.Always(span, True)
+            gate = PolicyEmitter(builder, self.memory.place(self.option), index, send)
+            with builder.when(span, mine), gate.gate(of_class(send, flags, payload), payload):
                 self._for_socket(builder, index, send)
         return self._end(builder)
 
@@ -81,7 +80,8 @@ class Sender:
         for index, send in sends:
             if builder.is_over:
                 break
-            with PolicyEmitter(builder, self.memory.place(self.option), index, send).gate(None):
+            gate = PolicyEmitter(builder, self.memory.place(self.option), index, send)
+            with gate.gate(ops.Always(send.span, True), None):
                 self._for_socket(builder, index, send)
         return self._end(builder)
 

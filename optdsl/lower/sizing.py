@@ -15,7 +15,7 @@ from optdsl.lower.dispatch import Dispatch
 from optdsl.lower.packets import has_flags, is_third_ack, mark_third_ack
 from optdsl.lower.parts import Part
 from optdsl.lower.policies import PolicyEmitter, note_payload
-from optdsl.lower.roles import has_role
+from optdsl.lower.roles import has_role, has_sender_role
 from optdsl.lower.synack import add_synack, composed_synack
 from optdsl.lower.uses import ESTABLISHED
 from optdsl.lower.walk import names_used
@@ -33,9 +33,19 @@ def add_sizing(dispatch: Dispatch) -> None:
     add_synack(dispatch, builder, lambda part: _size_synack(dispatch, builder, part))
     if any(part.sends_from_sockets for part in dispatch.parts):
         with dispatch.storage(builder):
+            _add_only_sender(dispatch, builder)
             _add_mss(dispatch, builder)
             _add_packet(dispatch, builder)
     dispatch.end(builder, SockOp.HDR_OPT_LEN_CB)
+
+
+def _add_only_sender(dispatch: Dispatch, builder: FunctionBuilder) -> None:
+    """Where one side alone sends, the other is done at once."""
+    memory, span = dispatch.memory, dispatch.span
+    mine = None if memory.only_sender is None else has_role(memory, span, memory.only_sender)
+    if mine is not None:
+        with builder.when(span, ops.Not(span, mine)):
+            builder.emit(ops.Return(span))
 
 
 def _size_synack(dispatch: Dispatch, builder: FunctionBuilder, part: Part) -> None:
@@ -99,7 +109,7 @@ def _still_sends(
             return None
         # The ACK that completes the handshake may wait for the first data and go with it.
         conditions.append(is_third_ack(span))
-    elif (mine := has_role(dispatch.memory, span, send.sender)) is not None:
+    elif (mine := has_sender_role(dispatch.memory, span, send.sender)) is not None:
         conditions.append(mine)
     finished = PolicyEmitter(builder, dispatch.memory.place(part.option), index, send).finished()
     if finished is not None:
@@ -118,9 +128,6 @@ def _add_packet(dispatch: Dispatch, builder: FunctionBuilder) -> None:
     parts = [part for part in dispatch.parts if part.compose is not None]
     if syn_parts:
         with builder.when(span, has_flags(span, flags, TcpFlag.SYN)):
-            if memory.asks_payload:
-                # What a SYN carries counts as without data: see `policies`.
-                builder.emit(note_payload(span, const(span, 0)))
             for part in syn_parts:
                 _compose(dispatch, builder, part, None)
             builder.emit(ops.Return(span))
@@ -130,8 +137,6 @@ def _add_packet(dispatch: Dispatch, builder: FunctionBuilder) -> None:
         builder.emit(ops.Return(span))
     payload = ops.Local(span, builder.fresh("payload"))
     with builder.block() as work:
-        if memory.asks_payload:
-            builder.emit(note_payload(span, ops.AsNumber(span, differs(span, payload, 0))))
         for part in parts:
             _compose(dispatch, builder, part, (flags, payload))
     if payload.name in names_used(tuple(work)):
@@ -153,12 +158,20 @@ def _compose(
     arguments = dispatch.arguments(function, numbers)
     builder.emit(ops.Call(span, function.name, arguments, composed))
     length = builder.let(span, f"{option.name}_length", ops.Local(span, composed))
-    with builder.when(span, differs(span, length, 0)), _where_no_room(dispatch, builder, part, length):
-        builder.emit(ops.Assign(span, length.name, const(span, 0)))
+    with builder.when(span, differs(span, length, 0)):
+        if dispatch.memory.asks_payload:
+            # What a SYN carries counts as without data: see `policies`.
+            builder.emit(note_payload(span, const(span, 0) if packet is None else packet[1]))
+        with _where_no_room(dispatch, builder, part, length):
+            builder.emit(ops.Assign(span, length.name, const(span, 0)))
+            if packet is not None:
+                _note_no_room(dispatch, builder, option, packet[1])
     builder.emit(ops.Store(span, dispatch.memory.place(option, "length"), length))
-    if packet is not None:
-        without = ops.Both(span, equals(span, length, 0), differs(span, packet[1], 0))
-        with builder.when(span, without):
-            for index, send in enumerate(option.sends):
-                if send.packets & ESTABLISHED:
-                    PolicyEmitter(builder, dispatch.memory.place(option), index, send).note_data_without()
+
+
+def _note_no_room(dispatch: Dispatch, builder: FunctionBuilder, option: model.Option, payload: ops.Value) -> None:
+    """Tells policies that a packet goes without what they let pass, which counts if it carries data."""
+    with builder.when(option.span, differs(option.span, payload, 0)):
+        for index, send in enumerate(option.sends):
+            if send.packets & ESTABLISHED:
+                PolicyEmitter(builder, dispatch.memory.place(option), index, send).note_data_without()

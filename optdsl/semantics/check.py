@@ -13,6 +13,7 @@ from optdsl.semantics.budget import check_budget
 from optdsl.semantics.functions import check_functions
 from optdsl.semantics.identifiers import check_collisions, check_visible
 from optdsl.semantics.kinds import check_clashes
+from optdsl.semantics.limits import check_limits
 from optdsl.semantics.options import CheckedOption, check_option
 from optdsl.semantics.place import Session
 from optdsl.semantics.scope import Namespace, Scope
@@ -24,8 +25,8 @@ from optdsl.syntax import tree
 from optdsl.targets import Target
 from optdsl.targets.version import BASELINE
 
-MOST_OPTIONS = 64
-"""Options of one program, which share 40 bytes of a header and the kernel's patience with one program."""
+MOST_OPTIONS = 1024
+"""Options that are looked at; `limits` has what the kernel makes of their number."""
 
 
 def check(
@@ -56,6 +57,7 @@ def check(
     options = tuple(each.option for each in checked)
     _check_together(files, checked, records, diagnostics)
     check_budget(options, diagnostics, timestamps=timestamps)
+    check_limits(options, tuple(tables), diagnostics)
     if diagnostics.has_errors:
         raise CompileError
     diagnostics.extend(session.unused)
