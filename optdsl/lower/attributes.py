@@ -45,6 +45,17 @@ class AttributeSetter:
             case _:
                 raise TypeError(f"{attribute.path} cannot be set on this target")
 
+    def takes_text(self, attribute: Attribute) -> bool:
+        """Whether an attribute is set to a text."""
+        how = attribute.write.how if attribute.write is not None else None
+        return isinstance(how, SocketOption) and how.encoding is Encoding.TEXT
+
+    def set_text(self, span: Span, attribute: Attribute, text: ops.Place) -> None:
+        """Gives an attribute a text of `TEXT_BYTES` in constant memory, which the kernel reads where it stands."""
+        assert attribute.write is not None
+        assert isinstance(attribute.write.how, SocketOption)
+        self._call(span, attribute.write.how, TEXT_BYTES, text)
+
     def _call(self, span: Span, how: SocketOption, size: int, value: ops.Value | ops.Place) -> None:
         result = self.builder.fresh("error")
         self.builder.emit(ops.SetSocketOption(span, result, int(how.level), how.number, size, value))

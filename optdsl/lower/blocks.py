@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optdsl.ir import ops
-from optdsl.lower.attributes import AttributeSetter
+from optdsl.lower.attributes import TEXT_BYTES, AttributeSetter
 from optdsl.lower.builder import FunctionBuilder, Words, const
 from optdsl.lower.expressions import ExpressionLowering
 from optdsl.lower.memory import Memory
@@ -61,9 +61,8 @@ class BlockLowering:
             case model.SetState(span=span, state=state, value=value):
                 place = self.expressions.reader.state_place(state)
                 store(self.builder, span, place, state.type, self.expressions.words(value))
-            case model.SetAttribute(span=span, attribute=attribute, value=value, otherwise=otherwise):
-                words = self._value_or_entry(span, value, otherwise)
-                AttributeSetter(self.builder, self.memory, self.option).set(span, attribute, value.type, words)
+            case model.SetAttribute():
+                self._set_attribute(node)
             case model.If(span=span, condition=condition, yes=yes, no=no):
                 decided = self.expressions.condition(condition)
                 with self.builder.block() as first:
@@ -75,6 +74,16 @@ class BlockLowering:
                 self.reject(span, reason)
             case model.Emit():
                 self._emit(node)
+
+    def _set_attribute(self, node: model.SetAttribute) -> None:
+        span, value = node.span, node.value
+        setter = AttributeSetter(self.builder, self.memory, self.option)
+        if isinstance(value, model.Lookup) and setter.takes_text(node.attribute):
+            text = self._lookup(span, value, node.otherwise).text(self._key(value), TEXT_BYTES)
+            if text is not None:
+                setter.set_text(span, node.attribute, text)
+                return
+        setter.set(span, node.attribute, value.type, self._value_or_entry(span, value, node.otherwise))
 
     def reject(self, span: Span, reason: str) -> None:
         """Counts a reason and leaves."""
@@ -96,10 +105,16 @@ class BlockLowering:
         """A value; of a table lookup, the entry, or the handler is left with the reason."""
         if not isinstance(node, model.Lookup):
             return self.expressions.words(node)
-        key = self._kept(span, "key", self.expressions.value(node.key))
-        return TableLookup(
-            self.builder, self.memory, node.table, span, lambda: self.reject(span, otherwise or "missing")
-        ).find(key)
+        return self._lookup(span, node, otherwise).find(self._key(node))
+
+    def _key(self, node: model.Lookup) -> ops.Value:
+        return self._kept(node.span, "key", self.expressions.value(node.key))
+
+    def _lookup(self, span: Span, node: model.Lookup, otherwise: str | None) -> TableLookup:
+        def missing() -> None:
+            self.reject(span, otherwise or "missing")
+
+        return TableLookup(self.builder, self.memory, node.table, span, missing)
 
     def _kept(self, span: Span, name: str, word: ops.Value) -> ops.Value:
         """A word that nothing changes any more: a constant, or a local, made for it if it is neither."""

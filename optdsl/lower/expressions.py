@@ -85,7 +85,10 @@ class ExpressionLowering:
                 always = isinstance(node, model.WideEqual) or node.comparison in _REFLEXIVE
                 return ops.Always(node.span, always)
             case model.Compare(span=span, comparison=comparison, left=left, right=right):
-                return compare(span, comparison, self.value(left), self.value(right))
+                one, other = self.value(left), self.value(right)
+                if _is_one_place(one, other):
+                    return ops.Always(span, comparison in _REFLEXIVE)
+                return compare(span, comparison, one, other)
             case model.WideEqual(span=span, left=left, right=right):
                 pairs = zip(self.words(left), self.words(right), strict=True)
                 return all_of(span, [equals(span, first, second) for first, second in pairs])
@@ -176,6 +179,17 @@ def _is_same(left: model.Expression, right: model.Expression) -> bool:
             return left.field is right.field and left.index == right.index
         case model.CountOf(), model.CountOf():
             return left.field is right.field
+        case _:
+            return False
+
+
+def _is_one_place(left: ops.Value, right: ops.Value) -> bool:
+    """Whether both are what one local or one place in memory holds, as when a choice is decided at compile time."""
+    match left, right:
+        case ops.Local(), ops.Local():
+            return left.name == right.name
+        case ops.Load(), ops.Load():
+            return left.place == right.place
         case _:
             return False
 

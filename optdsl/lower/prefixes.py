@@ -44,10 +44,11 @@ def in_param_prefixes(
     entry = (*place.path, ops.Local(span, index))
     with builder.block() as body:
         length = builder.let(span, "length", ops.Load(span, ops.Place(place.root, (*entry, "length"))))
-        differs_in = _difference(builder, span, address, ops.Place(place.root, (*entry, "address")), length)
-        with builder.when(span, ops.Both(span, _used(span, length), equals(span, differs_in, 0))):
-            builder.emit(ops.Assign(span, found.name, const(span, 1)))
-            builder.emit(ops.Break(span))
+        with builder.when(span, _used(span, length)):
+            differs_in = _difference(builder, span, address, ops.Place(place.root, (*entry, "address")), length)
+            with builder.when(span, equals(span, differs_in, 0)):
+                builder.emit(ops.Assign(span, found.name, const(span, 1)))
+                builder.emit(ops.Break(span))
     builder.emit(ops.Repeat(span, index, param.type.length, tuple(body)))
     return differs(span, found, 0)
 

@@ -55,7 +55,9 @@ class Receiver:
         for receive in option.receives:
             # Where only one side reads the option, its callers have asked already.
             mine = has_role(memory, receive.span, receive.receiver) if len(receiving_roles(option)) > 1 else None
-            self._run(block, receive, mine)
+            with builder.block() as statements:  # each reads params and attributes anew
+                self._run(block, receive, mine)
+            builder.emit_all(statements)
         # Called for the packets of the handshake and for later ones: one sub-program instead of three copies.
         return builder.finish(inline=False)
 

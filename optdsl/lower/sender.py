@@ -31,7 +31,8 @@ from optdsl.lower.receiver import ENOSPC
 from optdsl.lower.roles import has_sender_role
 from optdsl.lower.uses import ESTABLISHED, SYN, SYNACK, asks, nodes
 from optdsl.lower.values import store_constant
-from optdsl.record import record
+from optdsl.lower.walk import writes_at_offsets
+from optdsl.record import record, replace
 from optdsl.semantics import model
 from optdsl.targets import PacketClass
 from optdsl.targets.sockops import HeaderPass
@@ -101,7 +102,13 @@ class Sender:
                 break
             with self._guarded(builder, send, facts) as block:
                 builder.emit(ops.Return(send.span, self._encode(block, send, ops.Place(ops.PointerRoot(wire.name)))))
-        return self._end(builder)
+        made = self._end(builder)
+        if not made.parameters or writes_at_offsets(made):
+            return made
+        # Every place is known: a buffer on the stack will do, and what sizing composes there LLVM leaves out.
+        return replace(
+            made, parameters=(ops.Parameter(wire.name, ByteArray(self.option.layout.largest, aligned=True)),)
+        )
 
     def _begin(self, name: str, packet: str, parameters: tuple[ops.Parameter, ...]) -> FunctionBuilder:
         full = self.memory.names.give(f"{self.option.name}_{name}")

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, const
 from optdsl.lower.dispatch import Dispatch
-from optdsl.lower.layout import has_dynamic_offsets, wire_size
 from optdsl.lower.names import SCRATCH
 from optdsl.lower.parts import Part
+from optdsl.lower.walk import writes_at_offsets
 
 
 def add_synack(dispatch: Dispatch, builder: FunctionBuilder, each: Callable[[Part], None]) -> None:
@@ -41,14 +41,15 @@ def composed_synack(dispatch: Dispatch, builder: FunctionBuilder, part: Part) ->
 
 
 def _buffer(dispatch: Dispatch, builder: FunctionBuilder, part: Part) -> ops.Place:
-    """On the stack; where offsets are known only at run time, in map memory, where the verifier accepts them.
+    """On the stack; where it is written at offsets known only at run time, in map memory: the verifier demands that.
 
     One buffer for each CPU is enough: SYN-ACKs are made in softirq context, which nothing of the kind interrupts.
     """
     span, option = part.option.span, part.option
-    if not has_dynamic_offsets(option):
+    assert part.compose_synack is not None
+    if not writes_at_offsets(part.compose_synack):
         buffer = builder.fresh(f"{option.name}_wire")
-        builder.emit(ops.DeclareBuffer(span, buffer, wire_size(option)))
+        builder.emit(ops.DeclareBuffer(span, buffer, option.layout.largest))
         return ops.Place(ops.BufferRoot(buffer))
     dispatch.memory.uses_scratch = True
     pointer = builder.fresh("scratch")

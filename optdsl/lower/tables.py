@@ -41,6 +41,22 @@ class TableLookup:
         """Emits the search for a key in a local, or a constant one; the value is in locals afterwards."""
         return self._tunable(key) if self.table.tunable else self._constant(key)
 
+    def text(self, key: ops.Value, size: int) -> ops.Place | None:
+        """Emits the search for a text that the kernel will copy `size` bytes of: the text where it stands.
+
+        None, and nothing is emitted, where it stands nowhere as a whole.
+        """
+        kind, table = self.table.value, self.table
+        is_whole = isinstance(kind, BytesType) and kind.form == "text" and kind.length >= size and self._zero_is_none
+        if table.tunable or not is_whole or not table.entries or self._largest_key >= DENSE:
+            return None
+        if isinstance(key, ops.Const) and key.value not in dict(table.entries):
+            return None
+        element = self._element(key)
+        if len(table.entries) <= self._largest_key:
+            self._reject_zero((ops.LoadBytes(self.span, element, const(self.span, 0), 1),))
+        return element
+
     def _tunable(self, key: ops.Value) -> Words:
         """An entry that user space has made goes first. A number there that is no member of an enumeration is none."""
         span, builder, table = self.span, self.builder, self.table
@@ -81,7 +97,15 @@ class TableLookup:
         return all(any(value) if isinstance(value, bytes) else value for _, value in self.table.entries)
 
     def _dense(self, key: ops.Value) -> Words:
-        span, builder, table = self.span, self.builder, self.table
+        element = self._element(key)
+        words = tuple(self.builder.let(self.span, "value", word) for word in load(self.span, element, self.table.value))
+        if len(self.table.entries) <= self._largest_key and self._zero_is_none:
+            self._reject_zero(self._telling(words))
+        return words
+
+    def _element(self, key: ops.Value) -> ops.Place:
+        """The element of a key, which is there; it may be zero for none."""
+        span, table = self.span, self.table
         holes = len(table.entries) <= self._largest_key
         element = ops.Place(ops.GlobalRoot(self._array()), (key,))
         outside = compare(span, ops.Comparison.GT, key, self._largest_key)
@@ -90,12 +114,9 @@ class TableLookup:
             outside = ops.Either(span, outside, equals(span, known, 0))
             element = ops.Place(element.root, (key, "value"))
         if self._largest_key < table.key.high or holes:
-            with builder.when(span, outside):
+            with self.builder.when(span, outside):
                 self.missing()
-        words = tuple(builder.let(span, "value", word) for word in load(span, element, table.value))
-        if holes and self._zero_is_none:
-            self._reject_zero(self._telling(words))
-        return words
+        return element
 
     def _chain(self, key: ops.Value) -> Words:
         span, builder = self.span, self.builder

@@ -26,6 +26,12 @@ def names_used(block: object) -> frozenset[str]:
     return frozenset(node.name for node in operations(block) if isinstance(node, ops.Local | ops.PointerRoot))
 
 
+def writes_at_offsets(function: Function) -> bool:
+    """Whether a function writes anywhere that is known only at run time."""
+    found = (node for node in operations(function.body) if isinstance(node, ops.StoreBytes))
+    return any(not isinstance(node.offset, ops.Const) for node in found)
+
+
 def sources_of(files: tuple[Source, ...], functions: tuple[Function, ...]) -> tuple[Source, ...]:
     """Every source that a span of a program points into: its files first, then modules as code names them."""
     found = dict.fromkeys(files)

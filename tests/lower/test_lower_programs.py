@@ -275,7 +275,8 @@ def test_what_nothing_uses_is_left_out() -> None:
     assert names(lowered("const nothing = 1")) == []
     flag = "layout { flag : bool  _ : u7  a : u8 when flag  b : u8 }"
     assert names(lowered(option(f"{flag} receive {{ }}"))) == ["sockets", "counters"]
-    with_scratch = lowered(option(f"{flag} send on synack {{ a = 1  b = 2 }}"))
+    assert names(lowered(option(f"{flag} send on synack {{ a = 1  b = 2 }}"))) == ["counters"]
+    with_scratch = lowered(option(f"{flag} send on synack {{ if syn_cookie {{ a = 1 }} b = 2 }}"))
     assert names(with_scratch) == ["counters", "scratch"]
     # Behind the last optional field nothing moves.
     last = "layout { flag : bool  _ : u7  b : u8  a : u8 when flag }"

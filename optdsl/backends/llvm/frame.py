@@ -51,6 +51,9 @@ class Frame:
     pointers: dict[str, Pointer] = field(default_factory=dict)
     buffers: dict[str, Buffer] = field(default_factory=dict)
     loops: list[str] = field(default_factory=list)
+    """The labels behind the loops around this place."""
+    rounds: dict[str, int] = field(default_factory=dict)
+    """By the counter of such a loop: how often it runs."""
     result: str | None = None
 
     # ---------------------------------------------------------------------------------------------------- numbers

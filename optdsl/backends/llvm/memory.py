@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from optdsl.backends.llvm.errors import BackendError
 from optdsl.backends.llvm.frame import MAP_ALIGNMENT, Frame
-from optdsl.ir.ops import BufferRoot, Const, GlobalRoot, Place, PointerRoot, Value
+from optdsl.ir.ops import BufferRoot, Const, GlobalRoot, Local, Place, PointerRoot, Value
 from optdsl.ir.types import Array, ByteArray, Scalar, Section, Struct, Type
 from optdsl.record import record, replace
 from optdsl.source import Span
@@ -52,7 +52,10 @@ def locate(frame: Frame, place: Place, evaluate: Evaluate) -> Address:
             address = replace(address, type=address.type.element)
         elif isinstance(address.type, Array) and not isinstance(step, str | int):
             base = _moved(frame, address, offset)
-            address, offset = _element(frame, base, address.type, evaluate(frame, step)), 0
+            index = evaluate(frame, step)
+            if not _is_counted(frame, step, address.type):
+                index = _bounded(frame, address.type, index)
+            address, offset = _element(frame, base, address.type, index), 0
         else:
             raise BackendError("emit", f"{position!r} does not select anything in {address.type}")
     return _moved(frame, address, offset)
@@ -142,15 +145,23 @@ def _root(frame: Frame, place: Place) -> Address:
             return Address(buffer.operand, ByteArray(buffer.size), MAP_ALIGNMENT, on_stack=True)
 
 
-def _element(frame: Frame, base: Address, array: Array, index: str) -> Address:
-    """An element selected at run time; the bound is repeated where the verifier sees it next to the access."""
+def _is_counted(frame: Frame, step: Value, array: Array) -> bool:
+    """Whether an index is the counter of a loop around it, whose rounds the verifier follows one by one."""
+    return isinstance(step, Local) and frame.rounds.get(step.name, array.length + 1) <= array.length
+
+
+def _bounded(frame: Frame, array: Array, index: str) -> str:
+    """An index with its bound repeated where the verifier sees it next to the access."""
     last = array.length - 1
     bounded = frame.writer.opaque(index)
     if array.length & last == 0:
-        bounded = frame.writer.value(f"and i64 {bounded}, {last}")
-    else:
-        bounded = frame.writer.intrinsic("i64", "umin.i64", f"i64 {bounded}", f"i64 {last}")
-    scaled = frame.writer.value(f"mul nuw nsw i64 {bounded}, {array.element.size}")
+        return frame.writer.value(f"and i64 {bounded}, {last}")
+    return frame.writer.intrinsic("i64", "umin.i64", f"i64 {bounded}", f"i64 {last}")
+
+
+def _element(frame: Frame, base: Address, array: Array, index: str) -> Address:
+    """An element selected at run time by an index that is known to be inside."""
+    scaled = frame.writer.value(f"mul nuw nsw i64 {index}, {array.element.size}")
     pointer = frame.writer.offset(base.pointer, scaled)
     alignment = min(base.alignment, _power(array.element.size))
     return replace(base, pointer=pointer, type=array.element, alignment=alignment, residue=base.residue % alignment)

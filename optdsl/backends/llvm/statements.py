@@ -112,11 +112,13 @@ def _repeat(frame: Frame, statement: Repeat) -> None:
     writer.branch(more, body, end)
     writer.start(body)
     frame.loops.append(end)
+    frame.rounds[statement.name] = statement.count
     if run(frame, statement.body):
         writer.at(statement.span)
         frame.assign(statement.name, writer.value(f"add i64 {frame.number(statement.name)}, 1"))
         writer.jump(head)
     frame.loops.pop()
+    del frame.rounds[statement.name]
     writer.start(end)
 
 
