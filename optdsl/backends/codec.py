@@ -39,23 +39,32 @@ def is_option(option: model.Option, data: bytes) -> bool:
 
 
 def decode(option: model.Option, data: bytes) -> tuple[DecodedField, ...] | Rejected:
-    """The fields of an option's bytes, kind and length included, in wire order. Absent fields are left out."""
+    """The fields of an option's bytes, kind and length included, in wire order. Absent fields are left out.
+
+    The reason is the first that a receiver finds: the length, then reserved bits, then the fields in wire order.
+    """
     if len(data) not in option.layout.sizes or data[1] != len(data):
         return Rejected("bad_length")
     reader = _Bits(data[len(option.layout.header) :])
     found: list[DecodedField] = []
+    wrong: list[str] = []
     for field in option.layout.fields:
-        for index in range(_times(field, found, reader)):
-            if reader.left < field.bits:
-                return Rejected("bad_length")
+        times = _times(field, found, reader)
+        if reader.left < times * field.bits or (field.repeat is not None and times not in field.repeat):
+            return Rejected("bad_length")
+        for index in range(times):
             raw = reader.take(field.bits)
             reason = _why_not(field, raw)
             if reason is not None:
-                return Rejected(reason)
-            if not field.is_reserved:
+                wrong.append(reason)
+            elif not field.is_reserved:
                 name = f"{field.name}[{index}]" if field.repeat else field.name
                 found.append(DecodedField(name, raw, _text(field, raw)))
-    return Rejected("bad_length") if reader.left else tuple(found)
+    if reader.left:
+        return Rejected("bad_length")
+    if wrong:
+        return Rejected("bad_reserved" if "bad_reserved" in wrong else wrong[0])
+    return tuple(found)
 
 
 @record(frozen=False)

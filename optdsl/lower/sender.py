@@ -31,7 +31,7 @@ from optdsl.lower.receiver import ENOSPC
 from optdsl.lower.roles import has_sender_role
 from optdsl.lower.uses import ESTABLISHED, SYN, SYNACK, asks, nodes
 from optdsl.lower.values import store_constant
-from optdsl.lower.walk import writes_at_offsets
+from optdsl.lower.walk import writes_in_order
 from optdsl.record import record, replace
 from optdsl.semantics import model
 from optdsl.targets import PacketClass
@@ -103,9 +103,9 @@ class Sender:
             with self._guarded(builder, send, facts) as block:
                 builder.emit(ops.Return(send.span, self._encode(block, send, ops.Place(ops.PointerRoot(wire.name)))))
         made = self._end(builder)
-        if not made.parameters or writes_at_offsets(made):
+        if not made.parameters or not writes_in_order(made):
             return made
-        # Every place is known: a buffer on the stack will do, and what sizing composes there LLVM leaves out.
+        # A buffer on the stack will do, and what sizing composes there the back ends leave out.
         return replace(
             made, parameters=(ops.Parameter(wire.name, ByteArray(self.option.layout.largest, aligned=True)),)
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from optdsl.ir import ops
-from optdsl.lower.builder import FunctionBuilder, all_of, const, differs, equals
+from optdsl.lower.builder import FunctionBuilder, all_of, binary, const, differs, equals
 from optdsl.lower.dispatch import Dispatch
 from optdsl.lower.packets import has_flags, is_third_ack, mark_third_ack
 from optdsl.lower.parts import Part
@@ -90,12 +90,34 @@ def _reserve_most(dispatch: Dispatch, builder: FunctionBuilder, part: Part) -> l
         if conditions is None:
             continue
         with builder.block() as reserve:
-            builder.emit(ops.ReserveOption(send.span, builder.fresh("error"), const(send.span, send.largest)))
+            _reserve_what_fits(builder, send, _smallest_beside(send, [each for _, each in sends]))
         if conditions:
             chain = [ops.If(send.span, all_of(send.span, conditions), tuple(reserve), tuple(chain))]
         else:
             chain = reserve
     return chain
+
+
+def _smallest_beside(send: model.Send, sends: list[model.Send]) -> int:
+    """The shortest form that any `send` of the same side may write."""
+    same_side = (each for each in sends if None in (each.sender, send.sender) or each.sender is send.sender)
+    return min(each.smallest for each in same_side)
+
+
+def _reserve_what_fits(builder: FunctionBuilder, send: model.Send, smallest: int) -> None:
+    """Room for the longest form; where that is not left, for the longest that is, since shorter ones will be sent."""
+    span, error = send.span, builder.fresh("error")
+    largest = const(span, send.largest)
+    if smallest >= send.largest:
+        builder.emit(ops.ReserveOption(span, error, largest))
+        return
+    shorter = builder.fresh("shorter")
+    length = binary(span, ops.BinaryOperator.SUB, largest, ops.Local(span, shorter))
+    with builder.block() as attempt:
+        builder.emit(ops.ReserveOption(span, error, length))
+        with builder.when(span, ops.Not(span, ops.IsNegative(span, ops.Local(span, error)))):
+            builder.emit(ops.Break(span))
+    builder.emit(ops.Repeat(span, shorter, send.largest - smallest + 1, tuple(attempt)))
 
 
 def _still_sends(

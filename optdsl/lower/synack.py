@@ -12,7 +12,7 @@ from optdsl.lower.builder import FunctionBuilder, const
 from optdsl.lower.dispatch import Dispatch
 from optdsl.lower.names import SCRATCH
 from optdsl.lower.parts import Part
-from optdsl.lower.walk import writes_at_offsets
+from optdsl.lower.walk import writes_in_order
 
 
 def add_synack(dispatch: Dispatch, builder: FunctionBuilder, each: Callable[[Part], None]) -> None:
@@ -41,13 +41,13 @@ def composed_synack(dispatch: Dispatch, builder: FunctionBuilder, part: Part) ->
 
 
 def _buffer(dispatch: Dispatch, builder: FunctionBuilder, part: Part) -> ops.Place:
-    """On the stack; where it is written at offsets known only at run time, in map memory: the verifier demands that.
+    """On the stack; where that might not please the verifier (see `writes_in_order`), in map memory.
 
     One buffer for each CPU is enough: SYN-ACKs are made in softirq context, which nothing of the kind interrupts.
     """
     span, option = part.option.span, part.option
     assert part.compose_synack is not None
-    if not writes_at_offsets(part.compose_synack):
+    if writes_in_order(part.compose_synack):
         buffer = builder.fresh(f"{option.name}_wire")
         builder.emit(ops.DeclareBuffer(span, buffer, option.layout.largest))
         return ops.Place(ops.BufferRoot(buffer))

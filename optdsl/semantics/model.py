@@ -428,8 +428,10 @@ class Send:
     policy: Policy
     guard: Expression | None
     body: Block
+    smallest: int
+    """Bytes of the option at least, as this statement writes it."""
     largest: int
-    """Bytes of the option at most, as this statement writes it."""
+    """Bytes of the option at most."""
     dynamic: bool
     """Paths differ in which optional fields they write."""
     always: frozenset[str]

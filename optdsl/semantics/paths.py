@@ -53,11 +53,13 @@ def _check_trailing(span: Span, layout: model.Layout, way: Path) -> None:
             raise CompileError(wording.together(span, each.name, absent, why))
 
 
-def largest_size(layout: model.Layout, paths: frozenset[Path], body: model.Block) -> int:
-    """Bytes of the option at most, as a block writes it."""
+def sizes_written(layout: model.Layout, paths: frozenset[Path], body: model.Block) -> tuple[int, int]:
+    """Bytes of the option at least and at most, as a block writes it."""
     if not paths:
-        return layout.largest
-    return max(_size(layout, way) for way in paths) + _elements(body)
+        return layout.smallest, layout.largest
+    sizes = [_size(layout, way) for way in paths]
+    fewest = sum(each.repeat.low * each.bits // 8 for each in layout.fields if each.repeat is not None)
+    return min(sizes) + fewest, max(sizes) + _elements(body)
 
 
 def _size(layout: model.Layout, way: Path) -> int:

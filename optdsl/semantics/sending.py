@@ -9,7 +9,7 @@ from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as wording
 from optdsl.semantics import model
 from optdsl.semantics.literals import quantity
-from optdsl.semantics.paths import check_paths, largest_size
+from optdsl.semantics.paths import check_paths, sizes_written
 from optdsl.semantics.place import Place, Session
 from optdsl.semantics.scope import Scope
 from optdsl.semantics.statements import BlockChecker, Findings
@@ -56,9 +56,9 @@ def check_send(session: Session, findings: Findings, scope: Scope, layout: model
     optional = frozenset(each.name for each in layout.fields if each.presence is not model.Presence.ALWAYS)
     always = frozenset.intersection(*checker.paths) & optional if checker.paths else frozenset()
     dynamic = any(path & optional != always for path in checker.paths)
-    largest = largest_size(layout, checker.paths, body)
+    sizes = sizes_written(layout, checker.paths, body)
     return model.Send(
-        node.span, sender, frozenset(packets), policy, guard, body, largest, dynamic, always, node.doc, packets
+        node.span, sender, frozenset(packets), policy, guard, body, *sizes, dynamic, always, node.doc, packets
     )
 
 
