@@ -13,7 +13,7 @@ class Function:
     """A function. `struct bpf_sock_ops *ctx` is its first parameter and not listed.
 
     `returns` says whether it returns a number. `inline` asks the back ends to inline it; the others become BPF
-    sub-programs (static), which have at most four parameters here and a stack frame of their own.
+    sub-programs, which have at most four parameters here and a stack frame of their own.
     """
 
     span: Span
@@ -23,6 +23,15 @@ class Function:
     returns: bool
     inline: bool
     body: Block
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether the verifier shall look at it by itself, once, and not again at each call (Linux 5.6).
+
+        Such a function is global and returns an int, 0 here; it may take the context and numbers, of which nothing is
+        known then.
+        """
+        return not self.inline and not self.returns and all(each.points_to is None for each in self.parameters)
 
 
 @record

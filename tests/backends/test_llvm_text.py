@@ -74,7 +74,7 @@ def test_inlining_is_as_asked() -> None:
 
 def test_the_counting_function_gives_way_to_one_of_the_program() -> None:
     text = emit_llvm(torture())
-    assert "define internal void @count_(i64 %offset)" in text
+    assert "define i32 @count_(i64 %index)" in text
     assert "define internal void @count(ptr %ctx, ptr %arg.hits" in text
 
 

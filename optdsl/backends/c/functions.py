@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optdsl.backends.c.blocks import jumps_away
 from optdsl.backends.c.declarations import pointer_to
 from optdsl.backends.c.frame import Frame
 from optdsl.backends.c.names import identifier
@@ -21,7 +22,13 @@ def write_function(frame: Frame, writer: Writer, *, lines: bool) -> None:
     writer.code(_entry_signature(frame) if is_entry else _signature(frame, lines=lines), function.span)
     writer.code("{")
     with writer.indented():
+        for parameter in function.parameters:
+            if function.is_independent and not frame.own.reads[parameter.name]:
+                # Or clang would have the callers pass anything, and the verifier checks all arguments.
+                writer.code(f'asm volatile("" : : "r"({frame.names.local(parameter.name)}));')
         StatementWriter(frame, writer).body(function.body)
+        if function.is_independent and not jumps_away(function.body):
+            writer.code("return 0;")
     writer.code("}")
 
 
@@ -31,12 +38,17 @@ def _entry_signature(frame: Frame) -> str:
 
 def _signature(frame: Frame, *, lines: bool) -> str:
     function, facts = frame.function, frame.facts
-    words = ["static", "__always_inline" if function.inline else "__noinline"]
+    if function.is_independent:
+        words = ["__noinline"]
+    else:
+        words = ["static", "__always_inline" if function.inline else "__noinline"]
     if function.name not in facts.called:
         words.append("__maybe_unused")
     if lines and function.inline and _is_from_elsewhere(frame):
         words.append("__nodebug")
-    if not function.returns:
+    if function.is_independent:
+        words.append("int")
+    elif not function.returns:
         words.append("void")
     else:
         words.append("long" if function.name in facts.fallible else "__u64")

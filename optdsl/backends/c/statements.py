@@ -242,7 +242,7 @@ class StatementWriter:
 
 def _return(frame: Frame, value: ops.Value | None) -> str:
     if value is None:
-        return "return;"
+        return "return 0;" if frame.function.is_independent else "return;"
     if isinstance(value, ops.Const) and is_error(value.value) and frame.function.name in frame.facts.fallible:
         return f"return {error_text(frame, value.value)};"
     return f"return {plain_text(frame, value)};"

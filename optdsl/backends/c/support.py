@@ -101,7 +101,7 @@ class Support:
 
     def _fill(self, name: str, text: str) -> str:
         if name == "count":
-            return text % identifier(self._program.counters.name)
+            return text.replace("%s", identifier(self._program.counters.name))
         if name == "enable_callbacks" and self._guard_callbacks:
             return text.replace("ctx->bpf_sock_ops_cb_flags |", "READ_ONCE(ctx->bpf_sock_ops_cb_flags) |")
         return text

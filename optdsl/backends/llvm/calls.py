@@ -30,6 +30,9 @@ from optdsl.ir.ops import (
 from optdsl.ir.types import Scalar, Type, resolve
 from optdsl.targets.sockops import LOAD_HDR_OPT_TCP_SYN, SK_STORAGE_GET_F_CREATE, Helper
 
+COUNTER_BYTES = 8
+"""Bytes of a counter; the function that counts is told its number."""
+
 KernelStatement = (
     GetStorage | LookupMap | Count | SetCallbackFlags | ReserveOption | StoreOption | LoadOption
     | SetSocketOption | GetSocketOption | Now | ReserveRecord | SubmitRecord
@@ -48,7 +51,7 @@ def function(frame: Frame, call: Call) -> None:
     callee = frame.program.function(call.function)
     text = f"@{callee.name}({', '.join(arguments)})"
     if not callee.returns:
-        frame.writer.effect(f"call void {text}")
+        frame.writer.effect(f"call {'i32' if callee.is_independent else 'void'} {text}")
         return
     result = frame.writer.value(f"call i64 {text}")
     if call.result is not None:
@@ -64,7 +67,7 @@ def kernel(frame: Frame, statement: KernelStatement) -> None:
             _lookup(frame, statement)
         case Count():
             offset, _ = resolve(frame.program.counters, statement.path)
-            frame.writer.effect(f"call void @{frame.counter}(i64 {offset})")
+            frame.writer.effect(f"call i32 @{frame.counter}(i64 {offset // COUNTER_BYTES})")
         case SetCallbackFlags():
             flags, _ = frame.context_field("bpf_sock_ops_cb_flags", statement.span)
             wanted = frame.writer.value(f"or i32 {flags}, {statement.flags}")

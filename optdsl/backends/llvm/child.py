@@ -25,9 +25,7 @@ from optdsl.backends.llvm.errors import BackendError
 _REFUSED = 3
 
 # `error: delack.opt:12:3: in function delack i32 (ptr): Looks like the BPF stack limit is exceeded.`
-_LLVM_ERROR = (
-    r"error: (?P<file>[^\n:]+):(?P<line>\d+):\d+: in function (?P<function>\S+)[^\n:]*: (?P<text>.*)"
-)
+_LLVM_ERROR = r"error: (?P<file>[^\n:]+):(?P<line>\d+):\d+: in function (?P<function>\S+)[^\n:]*: (?P<text>.*)"
 
 # LLVM's own handler, the C++ library, and glibc's loader.
 _OUT_OF_MEMORY = ("out of memory", "std::bad_alloc", "cannot allocate memory")

@@ -110,10 +110,12 @@ class DebugInfo:
         return self.metadata.add('!DIBasicType(name: "int", size: 32, encoding: DW_ATE_signed)')
 
     def context(self) -> str:
-        """`struct bpf_sock_ops *`. A declaration of the struct is enough: libbpf and the kernel know it."""
+        """`struct bpf_sock_ops *`. Of the struct the kernel asks for the name; a mere declaration it does not take for
+        the context of a global function."""
+        nothing = self.metadata.tuple([])
         return self.pointer(
             self.metadata.add(
-                '!DICompositeType(tag: DW_TAG_structure_type, name: "bpf_sock_ops", flags: DIFlagFwdDecl)'
+                f'!DICompositeType(tag: DW_TAG_structure_type, name: "bpf_sock_ops", size: 0, elements: {nothing})'
             )
         )
 

@@ -9,6 +9,7 @@ The text depends on the program alone: no path, no time, no order of a hash.
 
 from __future__ import annotations
 
+from optdsl.backends.llvm.calls import COUNTER_BYTES
 from optdsl.backends.llvm.debuginfo import Argument, DebugInfo
 from optdsl.backends.llvm.frame import Frame, argument
 from optdsl.backends.llvm.metadata import Metadata, quote
@@ -115,16 +116,21 @@ class _Module:
             function.span,
             self._return_type(function, is_entry),
             [Argument("ctx", self.debug.context()), *map(self._argument, function.parameters)],
-            local=not is_entry,
+            local=not is_entry and not function.is_independent,
             kept=[self.debug.type(record) for record in self.program.records] if is_entry else (),
         )
         writer = Writer(self.debug, subprogram, self.declarations, function.span)
         frame = Frame(self.program, function, writer, self.counter)
+        if function.is_independent:
+            _keep_arguments(writer, function)
         _body(frame, is_entry)
         parameters = ", ".join(["ptr %ctx", *(_parameter(parameter) for parameter in function.parameters)])
         if is_entry:
             self.used.append(function.name)
             head = f'define i32 @{function.name}({parameters}) #0 section "sockops"'
+        elif function.is_independent:
+            self.used.append(function.name)
+            head = f"define i32 @{function.name}({parameters}) #0 noinline"
         else:
             result = "i64" if function.returns else "void"
             inline = "alwaysinline" if function.inline else "noinline"
@@ -132,7 +138,7 @@ class _Module:
         return "\n".join([f"{head} !dbg {subprogram.node} {{", *writer.lines(), "}", ""])
 
     def _return_type(self, function: Function, is_entry: bool) -> str:
-        if is_entry:
+        if is_entry or function.is_independent:
             return self.debug.integer()
         return self.debug.type(Scalar(64)) if function.returns else "null"
 
@@ -144,26 +150,29 @@ class _Module:
     def _count_function(self) -> str:
         """`Count` as a sub-program: two instructions at each of its many places instead of a dozen.
 
-        The offset is a constant at each call, so the verifier knows its bound without a check.
+        It is verified by itself, so that it must check what every caller knows: that there is such a counter.
         """
         span = self.program.function(self.program.entry).span
-        offset = Argument("offset", self.debug.type(Scalar(64)))
-        subprogram = self.debug.subprogram(self.counter, span, "null", [offset], local=True)
+        index = Argument("index", self.debug.type(Scalar(64)))
+        subprogram = self.debug.subprogram(self.counter, span, self.debug.integer(), [index], local=False)
+        self.used.append(self.counter)
         writer = Writer(self.debug, subprogram, self.declarations, span)
         key = writer.slot("i32", "0", alignment=4)
-        counters = writer.value(
-            f"call ptr inttoptr (i64 {Helper.MAP_LOOKUP_ELEM.value} to ptr)(ptr @{_COUNTERS}, ptr {key})"
-        )
-        found, end = writer.label("found"), writer.label("end")
-        writer.branch(writer.value(f"icmp eq ptr {counters}, null"), end, found)
+        known, found, end = writer.label("known"), writer.label("found"), writer.label("end")
+        counters = self.program.counters.size // COUNTER_BYTES
+        writer.branch(writer.value(f"icmp ult i64 %index, {counters}"), known, end)
+        writer.start(known)
+        helper = f"inttoptr (i64 {Helper.MAP_LOOKUP_ELEM.value} to ptr)"
+        first = writer.value(f"call ptr {helper}(ptr @{_COUNTERS}, ptr {key})")
+        writer.branch(writer.value(f"icmp eq ptr {first}, null"), end, found)
         writer.start(found)
-        counter = writer.offset(counters, "%offset")
+        counter = writer.value(f"getelementptr i64, ptr {first}, i64 %index")
         more = writer.value(f"add i64 {writer.value(f'load i64, ptr {counter}, align 8')}, 1")
         writer.effect(f"store i64 {more}, ptr {counter}, align 8")
         writer.jump(end)
         writer.start(end)
-        writer.effect("ret void")
-        head = f"define internal void @{self.counter}(i64 %offset) #0 noinline !dbg {subprogram.node} {{"
+        writer.effect("ret i32 0")
+        head = f"define i32 @{self.counter}(i64 %index) #0 noinline !dbg {subprogram.node} {{"
         return "\n".join([head, *writer.lines(), "}", ""])
 
 
@@ -186,13 +195,20 @@ def _body(frame: Frame, is_entry: bool) -> None:
     for buffer in frame.buffers.values():
         writer.lifetime("end", buffer.operand, buffer.room)
     if frame.result is None:
-        writer.effect("ret i32 1" if is_entry else "ret void")
+        writer.effect("ret i32 1" if is_entry else "ret i32 0" if function.is_independent else "ret void")
         return
     result = writer.value(f"load i64, ptr {frame.result}, align 8")
     if is_entry:
         writer.effect(f"ret i32 {writer.value(f'trunc i64 {result} to i32')}")
     else:
         writer.effect(f"ret i64 {result}")
+
+
+def _keep_arguments(writer: Writer, function: Function) -> None:
+    """Uses all arguments of a global function, without an instruction: of those that the body does not use LLVM would
+    have callers pass anything, and the verifier checks them all."""
+    arguments = ["ptr %ctx", *(_parameter(each) for each in function.parameters)]
+    writer.effect(f'call void asm sideeffect "", "{",".join("r" for _ in arguments)}"({", ".join(arguments)})')
 
 
 def _parameter(parameter: Parameter) -> str:
