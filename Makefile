@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 # Debian packages: the compiler itself needs none of them, the demo and the kernel tests do.
 DEBIAN := bpftool clang curl fish iperf3 iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm mandoc nftables procps tcpdump tshark zsh
 
-.PHONY: demo test setup system check unit wheel golden soak bench clean
+.PHONY: demo test setup system check unit wheel golden soak mutants bench clean
 
 demo: setup
 	@$(PYTHON) -m optdsl demo samples/delack.opt
@@ -48,6 +48,10 @@ golden:
 # Ten thousand random programs on the kernel, as root; goes on where it was interrupted. SOAK='--programs 100 --from 7'.
 soak: setup
 	@PYTHONPATH=tests $(PYTHON) -m property.soak $(SOAK)
+
+# Breaks the compiler in listed ways and shows which test notices each, as root; some minutes. MUTANTS='--only ceil'.
+mutants: setup
+	@PYTHONPATH=tests $(PYTHON) -m mutation.run $(MUTANTS)
 
 # Writes docs/performance.md; ten minutes at most, on a machine that does nothing else.
 bench: setup

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 from ir_build import Build, find, in_buffer, in_global
 
@@ -15,9 +16,11 @@ from optdsl.ir.ops import (
     Call,
     DeclareBuffer,
     Either,
+    IsNegative,
     Not,
     Repeat,
     Select,
+    SetSocketOption,
     Statement,
     SwapBytes,
     Value,
@@ -45,6 +48,11 @@ _MEANING: dict[BinaryOperator, Callable[[int, int], int]] = {
     BinaryOperator.MIN: min,
     BinaryOperator.MAX: max,
 }
+# Those that C binds in different ways.
+_NESTED = (
+    BinaryOperator.SUB, BinaryOperator.MUL, BinaryOperator.DIV, BinaryOperator.MOD, BinaryOperator.AND,
+    BinaryOperator.OR,
+)  # fmt: skip
 
 # `odd` makes the second array start at an address that no wide access may use.
 _MEMORY = Struct(
@@ -111,12 +119,12 @@ def _group(at: Build, group: int, values: list[Value]) -> Function:
 
 
 def _checks(at: Build) -> list[Check]:
-    return [*_arithmetic(at), *_conditions(at), *_bytes(at), *_elements(at)]
+    return [*_arithmetic(at), *_nested(at), *_conditions(at), *_bytes(at), *_elements(at)]
 
 
 def _functions(at: Build) -> list[tuple[Function, int]]:
     """Functions that return a number."""
-    return [_first_above(at), _buffered(at), _written(at)]
+    return [_first_above(at), _buffered(at), _written(at), _refused(at)]
 
 
 def _pair(at: Build, index: int) -> tuple[Value, Value]:
@@ -138,6 +146,19 @@ def _arithmetic(at: Build) -> list[Check]:
     return checks
 
 
+def _nested(at: Build) -> list[Check]:
+    """Every operator inside every other one, on both sides."""
+    checks: list[Check] = []
+    a, b, c = 0x1122334455667788, 0xFF, 7
+    one, two, three = (at.load(in_global("numbers", index)) for index in (8, 9, 0))
+    for outer, inner in product(_NESTED, repeat=2):
+        first, second = _MEANING[outer], _MEANING[inner]
+        left = at.binary(outer.value, at.binary(inner.value, one, two), three)
+        right = at.binary(outer.value, one, at.binary(inner.value, two, three))
+        checks += [(left, first(second(a, b) & _MASK, c)), (right, first(a, second(b, c) & _MASK))]
+    return checks
+
+
 def _conditions(at: Build) -> list[Check]:
     checks: list[Check] = []
     for index, (a, b) in enumerate(_NUMBERS):
@@ -148,6 +169,8 @@ def _conditions(at: Build) -> list[Check]:
             (Either(at.span, less, Not(at.span, odd)), a < b or a % 2 == 0),
             (Not(at.span, Both(at.span, Not(at.span, less), Always(at.span, True))), a < b),
             (at.compare(left, ">=", right), a >= b),
+            (at.compare(left, ">", right), a > b),
+            (at.compare(left, "<=", right), a <= b),
         ):
             checks.append((AsNumber(at.span, condition), int(truth)))
             chosen = Select(at.span, condition, at.binary("+", left, 1), at.const(99))
@@ -230,3 +253,13 @@ def _written(at: Build) -> tuple[Function, int]:
         body.append(at.assign("sum", at.binary("+", at.binary("*", at.local("sum"), 31), loaded)))
     body.append(at.leave(at.local("sum")))
     return at.function("written", *body, returns=True, inline=False), total
+
+
+def _refused(at: Build) -> tuple[Function, int]:
+    """The error of a helper is a number far above every length, although C has it below zero."""
+    body: list[Statement] = [
+        SetSocketOption(at.span, "error", 6, 9999, 4, at.const(1)),
+        at.when(at.compare(at.local("error"), ">", 6), at.when(IsNegative(at.span, at.local("error")), at.leave(1))),
+        at.leave(0),
+    ]
+    return at.function("refused", *body, returns=True), 1

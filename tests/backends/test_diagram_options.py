@@ -73,6 +73,7 @@ def test_many_elements_are_one_part_and_lengths_are_told() -> None:
     assert rows(option)[0].startswith("|   Kind=253    |    Length     |")
     assert sizes_text(option.layout) == "8 to 32 bytes"
     assert sizes_text(with_layout("a : u8  b : u8 optional").layout) == "5 or 6 bytes"
+    assert sizes_text(with_layout("f : u1  _ : u7  g : u16 when f").layout) == "5 or 7 bytes"
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,13 @@ def test_wide_enumerations() -> None:
     assert initializer(types, 1, 7) == "7"
 
 
+@pytest.mark.parametrize(("is_signed", "value"), [(True, -2), (False, 0xFFFF_FFFE)])
+def test_enumerations_with_and_without_a_sign(is_signed: bool, value: int) -> None:
+    types = btf.parse(section(record(6, 4, count=1, flag=is_signed) + struct.pack("<II", 1, 0xFFFF_FFFE), b"\0LOW\0"))
+    assert decode(types, 1, b"\xfe\xff\xff\xff") == value
+    assert initializer(types, 1, value) == "LOW"
+
+
 def test_arrays_of_arrays_and_pointers(types: Btf) -> None:
     data = b"".join(number.to_bytes(4, "little") for number in (1, 2, 3, 4, 0, 0))
     value = decode(types, number_of(types, "limits"), data)

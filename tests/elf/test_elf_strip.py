@@ -14,6 +14,7 @@ import pytest
 from elf_objects import clang_object, compile_c, llvmlite_object, need
 
 from optdsl.elf.image import Image, ImageSection, read_image, relocated
+from optdsl.elf.layout import SHT_SYMTAB, read_header, read_sections
 from optdsl.elf.listing import function_lines, map_lines, variable_lines
 from optdsl.elf.object import ObjectError, read_object
 from optdsl.elf.strip import strip
@@ -70,6 +71,8 @@ def test_symbols_lead_to_the_sections_they_led_to(make: Callable[[], bytes]) -> 
     bindings = [symbol.is_global for symbol in after.symbols]
     assert bindings == sorted(bindings), "local symbols come first"
     assert all(symbol.kind != "file" for symbol in after.symbols)
+    table = next(each for each in read_sections(strip(make()), read_header(strip(make()))) if each.type == SHT_SYMTAB)
+    assert table.info == bindings.index(True), "the table says where the global ones begin"
 
 
 @OBJECTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lower.driver import Socket, counted, lowered, on_wire, option
+from lower.driver import Socket, counted, lowered, on_wire, option, padded
 from optdsl.ir.invocation import SocketOptionSet
 from optdsl.ir.machine import Machine
 
@@ -121,15 +121,27 @@ def test_what_is_not_there_is_silent_and_a_malformed_list_is_counted() -> None:
     assert counted(machine) == {"load_failed": 1}
 
 
-def test_an_exid_of_32_bits() -> None:
+@pytest.mark.parametrize("exid", ["0xE2D4C3D9", str(0xE2D4C3D9)])
+def test_an_exid_of_32_bits(exid: str) -> None:
     members = "layout { a : u8 } send on data { a = 5 } receive { emit seen { a } }"
-    machine = Machine(lowered(f"option probe {{ kind experimental 0xE2D4C3D9 {members} }}"))
+    machine = Machine(lowered(f"option probe {{ kind experimental {exid} {members} }}"))
     client = Socket(machine).connected()
     wire = bytes.fromhex("fd07e2d4c3d905")
     assert client.send(payload=1).options == wire + b"\x01"
     assert len(client.receive(wire).records) == 1
     assert client.receive(bytes.fromhex("fd07e2d4c3d805")).records == []
     assert counted(machine) == {"sent": 1, "received": 1}
+
+
+def test_an_exid_before_a_length_that_is_known_only_at_run_time() -> None:
+    """Header and length cannot be stored as one constant; the ExID reads differently from either end."""
+    members = """layout { a : u8[1..=2] } param both : bool = true
+        send on data { if both { a = [1, 2] } else { a = [1] } } receive { emit seen { a: a[0] } }"""
+    for exid, header in (("0x1234", "fd061234"), ("0xE2D4C3D9", "fd08e2d4c3d9")):
+        client = Socket(Machine(lowered(f"option probe {{ kind experimental {exid} {members} }}"))).connected()
+        wire = bytes.fromhex(header + "0102")
+        assert client.send(payload=1).options == padded(wire)
+        assert len(client.receive(wire).records) == 1
 
 
 def test_a_kind_of_its_own_with_nothing_in_it() -> None:

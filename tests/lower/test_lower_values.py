@@ -344,6 +344,24 @@ def test_socket_options_are_read_and_held_in_range() -> None:
     assert emitted(server, "01") == [{"t": 0, "n": 0}]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"), [(0, 0), (1, 1), (999, 1), (1000, 1), (1001, 2), (2_147_483_647_000, 2_147_483_647)]
+)
+def test_a_timeout_is_never_shorter_than_asked(wanted: int, expected: int) -> None:
+    """The kernel counts milliseconds, and none of them means its default; rounding up is the language's promise."""
+    found = Machine(lowered(option(_TIMEOUT)))
+    found.set("probe.wanted", wanted)
+    assert Socket(found).accepting().receive(on_wire("01")).socket_options == {(6, 18): expected}
+    constant = _TIMEOUT.replace("= wanted", f"= {wanted}us")
+    assert Socket(Machine(lowered(option(constant)))).accepting().receive(on_wire("01")).socket_options == {
+        (6, 18): expected
+    }
+
+
+_TIMEOUT = """layout { x : u8 } param wanted : duration = 0us in 0us..=2147483647ms
+    receive { socket.user_timeout = wanted }"""
+
+
 def test_attributes_by_family_and_of_text() -> None:
     members = """layout { x : u8 } receive { socket.tos = x  emit y { t: socket.tos, c: socket.congestion } }"""
     found = Machine(

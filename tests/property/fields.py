@@ -187,7 +187,7 @@ class LayoutMaker:
         return Field(self._name(), unit, bits, f"u{bits}{of}{bounds}", low * step, high * step, step)
 
     def _wide(self, room: int) -> Field | None:
-        kinds = [("ip4", "ip4", 32), *[("ip6", "ip6", 128)] * 5]
+        kinds = [("ip4", "ip4", 32), *[("ip6", "ip6", 128)] * 9]
         kinds += [("bytes", f"bytes[{length}]", 8 * length) for length in (1, 3, 6, 8, 9, 12)]
         fitting = [kind for kind in kinds if kind[2] <= room]
         if not fitting:

@@ -6,10 +6,12 @@ import errno
 import platform
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from pathlib import Path
 
 import pytest
 from targets_probe import require_bpf, run_probe
 
+from optdsl.lab.tcp_info import decode_tcp_info
 from optdsl.targets import KernelVersion, PacketClass, mainline, series_of, space_left
 from optdsl.targets.attribute import (
     Attribute,
@@ -253,6 +255,44 @@ for _ in range(3):
         path: unsigned[first] if count == 1 else unsigned[first] << 64 | unsigned[first + 1]
         for path, (first, count) in places.items()
     }
+
+
+def test_the_round_trip_time_is_that_of_tcp_info(tmp_path: Path) -> None:
+    """Delayed ACKs make round trips of 40 ms, so that one more or less changes the smoothed time by little."""
+    _running()
+    fields = {each.path: each.read.how for each in MAINLINE_ATTRIBUTES if each.read is not None}
+    srtt, mss = fields["socket.srtt"], fields["socket.mss"]
+    assert isinstance(srtt, ContextField)
+    assert isinstance(mss, ContextField)
+    slots = run_probe(
+        f"""
+SEC("sockops") int run(struct bpf_sock_ops *ctx)
+{{
+    if (ctx->op == {SockOp.TCP_CONNECT_CB:d})
+        bpf_sock_ops_cb_flags_set(ctx, {CallbackFlag.RTT:d});
+    if (ctx->op == {SockOp.RTT_CB:d}) {{
+        put(0, {_expression(srtt, False)});
+        put(1, {_expression(mss, False)});
+    }}
+    return 1;
+}}
+""",
+        f"""
+import time
+listener, client, server = connect(socket.AF_INET, "127.0.0.1")
+for _ in range(12):
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+    client.sendall(b"x")
+    server.recv(1)
+    time.sleep(0.05)
+info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+pathlib.Path({str(tmp_path / "info")!r}).write_bytes(info)
+""",
+    )
+    info = decode_tcp_info((tmp_path / "info").read_bytes())
+    assert info["rtt"] > 10_000
+    assert info["rtt"] / 2 < slots[0] < info["rtt"] * 2
+    assert slots[1] == info["snd_mss"]
 
 
 @pytest.mark.parametrize("family", _FAMILIES)
