@@ -14,9 +14,12 @@ def unexpected(span: Span, found: str, expected: Sequence[str], suggestion: Sugg
     return Diagnostic("OPT0101", f"unexpected {found}", span, label, suggestion=suggestion)
 
 
-def misplaced_doc(span: Span) -> Diagnostic:
-    """A documentation comment that nothing follows which it could document."""
-    return Diagnostic("OPT0101", "unexpected `///` comment", span, "nothing is declared behind it; write `//`")
+def misplaced_doc(span: Span, before: str = "") -> Diagnostic:
+    """A documentation comment that nothing follows which it could document; `before` is what it stands before."""
+    why = f"`///` documents a declaration, not a `{before}`" if before else "nothing is declared behind it"
+    slashes = Span(span.source, span.start, span.start + len("///"))
+    return Diagnostic("OPT0101", "unexpected `///` comment", span, why,
+                      suggestion=Suggestion("write an ordinary comment", slashes, "//"))  # fmt: skip
 
 
 def unexpected_end(span: Span, expected: Sequence[str], opened: Span | None) -> Diagnostic:

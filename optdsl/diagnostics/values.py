@@ -26,13 +26,19 @@ def overflow(span: Span, found: str) -> Diagnostic:
                       notes=("narrow the operands with `in` or `clamp(...)`",))  # fmt: skip
 
 
-def may_not_fit(span: Span, what: str, found: str, allowed: str, clamp: tuple[str, str] | None) -> Diagnostic:
-    """A value outside what its destination holds. `clamp` are the bounds to suggest; of a constant only the nearer."""
+def may_not_fit(
+    span: Span, what: str, found: str, allowed: str, clamp: tuple[str, str] | None, before: str = ""
+) -> Diagnostic:
+    """A value outside what its destination holds. `clamp` are the bounds to suggest; of a constant only the nearer.
+
+    `before` must stand before any other value in this place.
+    """
     suggestion = None
     if clamp is not None and clamp[0] == clamp[1]:
-        suggestion = Suggestion("the nearest value that fits", span, clamp[0])
+        suggestion = Suggestion("the nearest value that fits", span, before + clamp[0])
     elif clamp is not None:
-        suggestion = Suggestion("hold it inside the range", span, f"clamp({span.text}, {clamp[0]}, {clamp[1]})")
+        held = f"{before}clamp({span.text}, {clamp[0]}, {clamp[1]})"
+        suggestion = Suggestion("hold it inside the range", span, held)
     return Diagnostic("OPT0203", "value may not fit", span, f"{found} here, {what} holds {allowed}",
                       suggestion=suggestion)  # fmt: skip
 

@@ -126,12 +126,15 @@ def state_value(
     return value
 
 
-def check_recorded(value: model.Expression, name: str, kind: Type) -> None:
-    """A value of an emitted record: of the type that the first `emit` of the record gave the member, and not longer."""
+def check_recorded(value: model.Expression, name: str, kind: Type, *, is_name: bool) -> None:
+    """A value of an emitted record: of the type that the first `emit` of the record gave the member, and not longer.
+
+    Where the name of the member `is_name` of the value as well, another value needs it before it.
+    """
     check_type(value.span, value, kind)
     if isinstance(kind, NumberType):
         allowed = of_bits(32 if kind.unit in (Unit.SEGMENTS, Unit.RATIO) else kind.bits or 64)
-        check_range(value.span, value, allowed, kind, f"`{name}` of the record")
+        check_range(value.span, value, allowed, kind, f"`{name}` of the record", f"{name}: " if is_name else "")
 
 
 def attribute_value(checker: ExpressionChecker, attribute: Attribute, node: tree.Expression) -> model.Expression:

@@ -36,12 +36,17 @@ def check_type(span: Span, value: model.Expression, wanted: Type) -> None:
         raise CompileError(wording.wrong_type(span, str(value.type), str(wanted)))
 
 
-def check_range(span: Span, value: model.Expression, allowed: Interval, kind: Type, what: str) -> None:
-    """Raises where a number may be outside what `what` holds, with the bounds of `kind` as a suggestion."""
+def check_range(
+    span: Span, value: model.Expression, allowed: Interval, kind: Type, what: str, before: str = ""
+) -> None:
+    """Raises where a number may be outside what `what` holds, with the bounds of `kind` as a suggestion.
+
+    `before` is what any other value would need before it.
+    """
     if not value.interval.within(allowed):
         unit = kind.unit if isinstance(kind, NumberType) else Unit.NUMBER
         found, holds = arithmetic.shown(value), show_interval(allowed, kind)
-        raise CompileError(wording.may_not_fit(span, what, found, holds, _bounds(value, allowed, unit)))
+        raise CompileError(wording.may_not_fit(span, what, found, holds, _bounds(value, allowed, unit), before))
 
 
 def _bounds(value: model.Expression, allowed: Interval, unit: Unit) -> tuple[str, str] | None:

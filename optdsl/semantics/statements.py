@@ -237,8 +237,9 @@ class BlockChecker:
         if [name for name, _ in record.members] != [name for name, _ in members]:
             wanted = ", ".join(name for name, _ in record.members)
             raise CompileError(name_wording.record_differs(node.name.span, record.name, first_span, wanted))
-        for value, (name, kind) in zip(values, record.members, strict=True):
-            conversions.check_recorded(value, name, kind)
+        for each, value, (name, kind) in zip(node.fields, values, record.members, strict=True):
+            is_name = each.name.span.end == each.value.span.end
+            conversions.check_recorded(value, name, kind, is_name=is_name)
         self.findings.records.setdefault(record.name, (record, node.name.span))
         return model.Emit(node.span, record, tuple(values))
 

@@ -44,6 +44,12 @@ def at_character(span: Span) -> Suggestion | None:
     return None
 
 
+def doc_before(source: Source, span: Span) -> Span | None:
+    """The last `///` comment right before a token."""
+    found = re.search(r"///[^\n]*(?=\s*\Z)", source.text[: span.start].rstrip())
+    return Span(source, found.start(), found.end()) if found is not None else None
+
+
 def _operator(source: Source, span: Span, expected: Sequence[str]) -> Suggestion | None:
     """`=` where a block should follow a condition; `&&`, `||` and `..`, whose halves are operators of their own."""
     if span.text == "=" and tuple(expected) == ("`{`",):

@@ -135,6 +135,8 @@ def _unexpected(source: Source, token: Token, accepted: set[str]) -> Diagnostic:
     span = Span(source, token.start, token.end)
     if token.terminal == "DOC":
         return wording.misplaced_doc(span)
+    if span.text == "use" and (doc := mistakes.doc_before(source, span)) is not None:
+        return wording.misplaced_doc(doc, span.text)
     if WORD in accepted and span.text.isidentifier() and re.match(_NAMED, source.text[span.end :]):
         return reserved_word(span, span.text)
     return wording.unexpected(span, f"`{span.text}`", expected, mistakes.behind(source, span, expected))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from optdsl.backends.c.analysis import nodes
 from optdsl.backends.c.blocks import jumps_away
 from optdsl.backends.c.declarations import pointer_to
 from optdsl.backends.c.frame import Frame
 from optdsl.backends.c.names import identifier
 from optdsl.backends.c.statements import StatementWriter
 from optdsl.backends.c.writer import Writer, comment
-from optdsl.ir.ops import Parameter
+from optdsl.ir.ops import Call, Context, Parameter
 
 
 def write_function(frame: Frame, writer: Writer, *, lines: bool) -> None:
@@ -33,7 +34,9 @@ def write_function(frame: Frame, writer: Writer, *, lines: bool) -> None:
 
 
 def _entry_signature(frame: Frame) -> str:
-    return f"int {identifier(frame.function.name)}(struct bpf_sock_ops *ctx)"
+    is_read = any(isinstance(node, Context | Call) for node in nodes(frame.function.body))
+    unused = "" if is_read else " __maybe_unused"
+    return f"int {identifier(frame.function.name)}(struct bpf_sock_ops *ctx{unused})"
 
 
 def _signature(frame: Frame, *, lines: bool) -> str:
