@@ -44,8 +44,12 @@ class SocketOptions:
         self.values = dict(_FIRST)
 
     def begin(self) -> None:
-        """A new socket. One that is accepted goes on with what its listener had."""
+        """A new socket."""
         self.values = dict(_FIRST)
+
+    def accept(self) -> None:
+        """A socket goes on with what its listener had, but for the priority (net/core/sock.c: sk_clone_lock)."""
+        self.values[_PRIORITY] = 0
 
     def set(self, level: int, number: int, value: int | bytes) -> int:
         """`bpf_setsockopt()`."""

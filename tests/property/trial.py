@@ -134,6 +134,7 @@ class Running:
         self.options.begin()
         if side == "server":
             replay.listen(seen.port, ipv6=talk.ipv6 or talk.mapped)
+            self.options.accept()
         replay.play(side, seen.as_processed(side), closed=True, mapped=talk.mapped and side == "server")
         where = f"{self.backend} at the {side} of {talk}"
         if replay.wrong:
