@@ -24,7 +24,7 @@ from optdsl.diagnostics import Diagnostics
 from optdsl.source import Source
 
 T = TypeVar("T")
-MOST_OPTIONS = 64
+MOST_OPTIONS = 200
 """In one program (OPT0412)."""
 _OPTION = """\
 option o{number} {{
