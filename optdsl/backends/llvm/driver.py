@@ -24,7 +24,11 @@ def generate(text: str, output: Output, child: Child | None = None) -> bytes:
 
     `child` is one that `start` gave; it can be used once.
     """
-    return (child or start()).finish(f"{output.value}\n{text}".encode())
+    if child is None:
+        # Loaded here, before the fork, it need not be loaded again for the next program.
+        _load()
+        child = start()
+    return child.finish(f"{output.value}\n{text}".encode())
 
 
 def _load() -> None:
