@@ -2,241 +2,40 @@
 
 Every number is an unsigned 64-bit integer and arithmetic is modulo 2**64; the checker has proven that what the user
 wrote never wraps, so only code of the compiler's own (sequence numbers) relies on it. Conditions are a kind of their
-own. Each docstring gives the meaning in pseudo-code; `interpreter.py` is that meaning as a program.
+own. Each docstring gives the meaning in pseudo-code; `interpreter.py` is that meaning as a program. Statements stand
+below, places, values and conditions in `ops_values`; users write `ops.X` for all of them.
 """
 
 from __future__ import annotations
 
-from enum import Enum
-
+from optdsl.ir.ops_values import Always as Always
+from optdsl.ir.ops_values import AsNumber as AsNumber
+from optdsl.ir.ops_values import Binary as Binary
+from optdsl.ir.ops_values import BinaryOperator as BinaryOperator
+from optdsl.ir.ops_values import Both as Both
+from optdsl.ir.ops_values import BufferRoot as BufferRoot
+from optdsl.ir.ops_values import Compare as Compare
+from optdsl.ir.ops_values import Comparison as Comparison
+from optdsl.ir.ops_values import Condition as Condition
+from optdsl.ir.ops_values import Const as Const
+from optdsl.ir.ops_values import Context as Context
+from optdsl.ir.ops_values import Either as Either
+from optdsl.ir.ops_values import GlobalRoot as GlobalRoot
+from optdsl.ir.ops_values import IsNegative as IsNegative
+from optdsl.ir.ops_values import IsNull as IsNull
+from optdsl.ir.ops_values import Load as Load
+from optdsl.ir.ops_values import LoadBytes as LoadBytes
+from optdsl.ir.ops_values import Local as Local
+from optdsl.ir.ops_values import Not as Not
+from optdsl.ir.ops_values import Place as Place
+from optdsl.ir.ops_values import PointerRoot as PointerRoot
+from optdsl.ir.ops_values import Root as Root
+from optdsl.ir.ops_values import Select as Select
+from optdsl.ir.ops_values import SwapBytes as SwapBytes
+from optdsl.ir.ops_values import Value as Value
 from optdsl.ir.types import Path, Struct, Type
 from optdsl.record import record
 from optdsl.source import Span
-
-# ---------------------------------------------------------------------------------------------------- places
-
-
-@record
-class GlobalRoot:
-    """The global variable `name`."""
-
-    name: str
-
-
-@record
-class PointerRoot:
-    """What the local pointer `name` points to: a parameter, a socket's storage, a map value, a record."""
-
-    name: str
-
-
-@record
-class BufferRoot:
-    """The local byte buffer `name` on the stack."""
-
-    name: str
-
-
-Root = GlobalRoot | PointerRoot | BufferRoot
-
-
-@record
-class Place:
-    """A piece of memory: a root, and the members and elements selected from it.
-
-    An element of an array may be selected by a `Value`; the program has then compared it with the array's length
-    before (the IR verifier cannot see that; the interpreter stops on a violation).
-    """
-
-    root: Root
-    path: tuple[str | int | Value, ...] = ()
-
-
-# ---------------------------------------------------------------------------------------------------- values
-
-
-class BinaryOperator(Enum):
-    """Arithmetic on unsigned 64-bit numbers.
-
-    DIV and MOD have a divisor proven not to be zero, SHL and SHR a count proven to be below 64.
-    """
-
-    ADD = "+"
-    SUB = "-"
-    MUL = "*"
-    DIV = "/"
-    MOD = "%"
-    AND = "&"
-    OR = "|"
-    XOR = "^"
-    SHL = "<<"
-    SHR = ">>"
-    MIN = "min"
-    MAX = "max"
-
-
-class Comparison(Enum):
-    """Unsigned comparisons."""
-
-    EQ = "=="
-    NE = "!="
-    LT = "<"
-    LE = "<="
-    GT = ">"
-    GE = ">="
-
-
-@record
-class Const:
-    """`value`, in 0..2**64."""
-
-    span: Span
-    value: int
-
-
-@record
-class Local:
-    """The number in local variable or number parameter `name`."""
-
-    span: Span
-    name: str
-
-
-@record
-class Binary:
-    """`left operator right`."""
-
-    span: Span
-    operator: BinaryOperator
-    left: Value
-    right: Value
-
-
-@record
-class Select:
-    """`condition ? yes : no`. Both are evaluated; neither has effects."""
-
-    span: Span
-    condition: Condition
-    yes: Value
-    no: Value
-
-
-@record
-class AsNumber:
-    """1 if the condition holds, else 0."""
-
-    span: Span
-    condition: Condition
-
-
-@record
-class Context:
-    """A field of `struct bpf_sock_ops` as stored there, zero-extended: `srtt_us`, `args[0]`, `remote_ip6[3]`."""
-
-    span: Span
-    field: str
-
-
-@record
-class SwapBytes:
-    """The low `bits` (16, 32 or 64) of `value` with their bytes reversed."""
-
-    span: Span
-    bits: int
-    value: Value
-
-
-@record
-class Load:
-    """The scalar at `place`, zero-extended."""
-
-    span: Span
-    place: Place
-
-
-@record
-class LoadBytes:
-    """`size` (1..8) bytes of a byte array or buffer from `offset`, most significant first, as a number.
-
-    An `offset` that is no constant is below 64, and the place is map memory of at least 72 bytes: the back ends mask
-    it, so that the verifier of every kernel sees the bound.
-    """
-
-    span: Span
-    place: Place
-    offset: Value
-    size: int
-
-
-Value = Const | Local | Binary | Select | AsNumber | Context | SwapBytes | Load | LoadBytes
-
-# ------------------------------------------------------------------------------------------------ conditions
-
-
-@record
-class Always:
-    """True or false."""
-
-    span: Span
-    holds: bool
-
-
-@record
-class Compare:
-    """`left comparison right`, unsigned."""
-
-    span: Span
-    comparison: Comparison
-    left: Value
-    right: Value
-
-
-@record
-class Both:
-    """`left and right`; `right` is evaluated only if `left` holds."""
-
-    span: Span
-    left: Condition
-    right: Condition
-
-
-@record
-class Either:
-    """`left or right`; `right` is evaluated only if `left` does not hold."""
-
-    span: Span
-    left: Condition
-    right: Condition
-
-
-@record
-class Not:
-    """`not condition`."""
-
-    span: Span
-    condition: Condition
-
-
-@record
-class IsNegative:
-    """`value` as a signed 64-bit number is below 0: how helpers report an error."""
-
-    span: Span
-    value: Value
-
-
-@record
-class IsNull:
-    """The local pointer `pointer` is NULL, or with pointer `ctx.sk` the context has no full socket."""
-
-    span: Span
-    pointer: str
-
-
-Condition = Always | Compare | Both | Either | Not | IsNegative | IsNull
-
-# ------------------------------------------------------------------------------------------------ statements
 
 
 @record

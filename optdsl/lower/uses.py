@@ -21,7 +21,8 @@ def nodes(root: object) -> Iterator[object]:
     if isinstance(root, tuple):
         for each in root:
             yield from nodes(each)
-    elif type(root).__module__ == model.__name__ and not isinstance(root, _DECLARED):
+    # `model` and `model_values`.
+    elif type(root).__module__.startswith(model.__name__) and not isinstance(root, _DECLARED):
         yield root
         for name in getattr(root, "__record_fields__", ()):
             yield from nodes(getattr(root, name))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from optdsl.diagnostics import CompileError, Diagnostic
 from optdsl.diagnostics import values as wording
-from optdsl.ir.ops import BinaryOperator, Comparison
+from optdsl.ir.ops_values import BinaryOperator, Comparison
 from optdsl.record import replace
 from optdsl.semantics import model, ranges
 from optdsl.semantics.ranges import FULL, Interval

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import values as wording
-from optdsl.ir.ops import BinaryOperator
+from optdsl.ir.ops_values import BinaryOperator
 from optdsl.record import replace
 from optdsl.semantics import arithmetic, model
 from optdsl.semantics.attributes import attribute_type

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optdsl.ir.ops import BinaryOperator, Comparison
+from optdsl.ir.ops_values import BinaryOperator, Comparison
 from optdsl.record import field, fields, record
 from optdsl.semantics import model
 from optdsl.semantics.ranges import Interval

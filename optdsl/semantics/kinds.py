@@ -17,6 +17,9 @@ from optdsl.source import Span
 from optdsl.syntax import tree
 from optdsl.targets import registry
 
+_FILLING = ("option", "order", "tcp")
+"""Words of assigned names that say nothing of what the option is."""
+
 KERNEL_KINDS = frozenset({0, 1, 2, 3, 4, 5, 8, 19, 29, 30, 34})
 """Kinds that Linux writes or reads itself (`net/ipv4/tcp_output.c`, `tcp_input.c`)."""
 
@@ -91,11 +94,22 @@ def _warn_if_assigned(
             status = f"was assigned to {assigned.name}"
         case _:
             status = f"is assigned to {assigned.name}"
-    diagnostics.add(wording.assigned_kind(where, what, status, assigned.reference))
+    named = assigned.status is not registry.Status.SQUATTED and not assigned.name.startswith("Unassigned")
+    name = _names_of(assigned.name)[-1] if named else None
+    diagnostics.add(wording.assigned_kind(where, what, status, assigned.reference, name, what.startswith("ExID")))
+
+
+def _names_of(assigned: str) -> list[str]:
+    """Names that say of an option that it is the assigned one: of "Encryption Negotiation (TCP-ENO)" they are
+    `encryption_negotiation` and `eno`."""
+    parts = [re.split(r"[^a-z0-9]+", part) for part in assigned.lower().split("(")]
+    return ["_".join(word for word in words if word and word not in _FILLING) for words in parts]
 
 
 def _is_about(option: str, assigned: str) -> bool:
     """Whether an option's name says that it is the assigned one: `user_timeout` is the "User Timeout Option"."""
+    if option.lower() in _names_of(assigned):
+        return True
     words = {word for word in re.split(r"[^a-z0-9]+", assigned.lower()) if len(word) > 1} - {"option", "tcp"}
     mine = {word for word in re.split(r"[^a-z0-9]+", option.lower()) if word}
     initials = "".join(word[0] for word in re.split(r"[^a-z0-9]+", assigned.lower()) if word)

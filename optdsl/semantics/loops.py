@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from optdsl.diagnostics import CompileError
 from optdsl.diagnostics import values as wording
-from optdsl.ir.ops import Comparison
+from optdsl.ir.ops_values import Comparison
 from optdsl.semantics import arithmetic, declarations, model, references
 from optdsl.semantics.facts import assume
 from optdsl.semantics.scope import Scope, Typed

@@ -16,7 +16,9 @@ def check_paths(node: tree.Send, layout: model.Layout, paths: frozenset[Path]) -
     ways = sorted(paths, key=sorted)
     missing = [each for each in layout.fields if _must_have(each, layout) and any(each.name not in way for way in ways)]
     if missing:
-        raise CompileError(wording.not_assigned(opening, [each.name for each in missing], missing[0].span))
+        names = [each.name for each in missing]
+        never = not any(name in way for name in names for way in ways)
+        raise CompileError(wording.not_assigned(opening, names, missing[0].span, never=never))
     for way in ways:
         _check_flags(opening, layout, way)
         _check_trailing(opening, layout, way)

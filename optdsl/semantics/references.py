@@ -183,7 +183,7 @@ def _unknown(checker: ExpressionChecker, node: tree.NameExpression, expected: Ty
         members = [member for member, _ in expected.members]
         note = f"`{expected.name}` is {expected}"
         return CompileError(name_wording.unknown(node.span, "value", node.text, [*members, *scope.names()], (note,)))
-    known = [*scope.names(), *(checker.session.target.attribute_names() if len(node.parts) > 1 else ())]
+    known = [*scope.names(), *(checker.session.target.attribute_names() if len(node.parts) > 1 else _FACTS)]
     return CompileError(name_wording.unknown(node.span, "name", node.text, known))
 
 

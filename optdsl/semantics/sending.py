@@ -37,7 +37,8 @@ def check_role(name: tree.Name | None) -> Role | None:
         return None
     roles = {role.value: role for role in Role}
     if name.text not in roles:
-        raise CompileError(name_wording.unknown(name.span, "side", name.text, roles))
+        note = f"sides are {', '.join(roles)}"
+        raise CompileError(name_wording.unknown(name.span, "side", name.text, roles, (note,)))
     return roles[name.text]
 
 
@@ -81,7 +82,9 @@ def _packets(node: tree.Send, sender: Role | None) -> dict[PacketClass, Span]:
             continue
         known = _CLASSES.get(name.text)
         if known is None:
-            raise CompileError(name_wording.unknown(name.span, "packet class", name.text, [*_CLASSES, "any"]))
+            classes = [*_CLASSES, "any"]
+            note = f"packets are {', '.join(classes)}"
+            raise CompileError(name_wording.unknown(name.span, "packet class", name.text, classes, (note,)))
         only = _ONLY_FROM.get(known)
         if sender is not None and only not in (None, sender):
             raise CompileError(wording.wrong_side(name.span, sender.value, known.value))

@@ -17,7 +17,8 @@ _SPELLINGS = {
     "segments": "mss",
 } | {unit.lower(): unit for unit in reversed(_UNITS)}  # fmt: skip
 _STATEMENTS = ("let", "if", "for", "repeat", "reject", "emit", "else")
-_QUANTITY_BEFORE = re.compile(r"(?<![\w.])(\d[\d_]*(?:\.\d+)?)([ \t]*)([A-Za-z]\w*)\s*$")
+_COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
+_QUANTITY_BEFORE = re.compile(r"(?<![\w.])(?!0[xXbB])(\d[\d_]*(?:\.\d+)?)([ \t]*)([A-Za-z]\w*)\s*$")
 _WORD_BEFORE = re.compile(r"([A-Za-z_]\w*)\s*$")
 _LONGEST_LOOK = 200
 """Characters before an error that are looked at."""
@@ -29,9 +30,11 @@ def behind(source: Source, span: Span, expected: Sequence[str]) -> Suggestion | 
     keywords = [word.strip("`") for word in expected if word.strip("`").isalpha() and word.startswith("`")]
     return (
         _operator(source, span, expected)
+        or _punctuation(source, span, expected)
+        or _clause(span, expected)
         or _unit(source, span)
         or _misspelt(span, keywords)
-        or (_misspelt(before, _STATEMENTS) if (before := _word_before(source, span)) is not None else None)
+        or _word(source, span)
     )
 
 
@@ -41,7 +44,11 @@ def at_character(span: Span) -> Suggestion | None:
         return Suggestion("negation is a word", span, "not ")
     if span.text == ";":
         return Suggestion("nothing stands between statements, or at their end", span, "")
-    return None
+    if span.text == "#":
+        return Suggestion("comments begin with `//`", span, "//")
+    if span.text == "?":
+        return Suggestion("write `if c { a } else { b }`")
+    return Suggestion("names have letters a to z, digits and `_`") if span.text.isalpha() else None
 
 
 def doc_before(source: Source, span: Span) -> Span | None:
@@ -51,9 +58,17 @@ def doc_before(source: Source, span: Span) -> Span | None:
 
 
 def _operator(source: Source, span: Span, expected: Sequence[str]) -> Suggestion | None:
-    """`=` where a block should follow a condition; `&&`, `||` and `..`, whose halves are operators of their own."""
+    """`=` where a block should follow a condition, and `==` where a value should be assigned; a second comparison;
+    `&&`, `||`, `..` and `++`, whose halves are operators of their own."""
     if span.text == "=" and tuple(expected) == ("`{`",):
         return Suggestion("write `==` to compare", span, "==")
+    if span.text == "==" and "`=`" in expected:
+        return Suggestion("write `=` to assign", span, "=")
+    if span.text in _COMPARISONS and "a value" not in expected and _has_comparison(_line_before(source, span)):
+        return Suggestion("comparisons do not chain: join two with `and`, or ask for a range with `in`")
+    twice = Span(source, span.start, span.start + 2)
+    if twice.text in ("++", "--") and "`=`" in expected:
+        return Suggestion(f"write `{span.text}= 1`", twice, f" {span.text}= 1")
     both = Span(source, max(span.start - 1, 0), span.end)
     meant = {"&&": "and", "||": "or", "..": "..="}.get(both.text)
     if meant is None:
@@ -61,10 +76,44 @@ def _operator(source: Source, span: Span, expected: Sequence[str]) -> Suggestion
     return Suggestion("a range includes its end" if meant == "..=" else f"write `{meant}`", both, meant)
 
 
+def _line_before(source: Source, span: Span) -> str:
+    """What stands before a token on its line, as far as it is looked at."""
+    return source.text[max(span.start - _LONGEST_LOOK, 0) : span.start].rpartition("\n")[2]
+
+
+def _has_comparison(text: str) -> bool:
+    return re.search(r"(?<![<>])(?:[<>=!]=|[<>])(?![<>])", text.partition("//")[0]) is not None
+
+
+def _punctuation(source: Source, span: Span, expected: Sequence[str]) -> Suggestion | None:
+    """Marks of other languages: commas at the ends of lines, `/*`, points and signs in numbers."""
+    if span.text == "," and source.text[span.end :].lstrip(" \t")[:1] in ("\n", "\r"):
+        return Suggestion("nothing stands between fields, or at their end", span, "")
+    if span.text == "/" and source.text[span.end : span.end + 1] == "*":
+        return Suggestion("comments begin with `//`")
+    if span.text == "-" and "a value" in expected:
+        return Suggestion("no value is negative")
+    if span.text.isdecimal() and re.search(r"\d\.$", _line_before(source, span)):
+        return Suggestion("a number without a unit is whole")
+    return None
+
+
+def _clause(span: Span, expected: Sequence[str]) -> Suggestion | None:
+    """Parts of the head of a block that belong to another block, or stand at another place."""
+    if span.text in ("at", "from"):
+        other = "from" if span.text == "at" else "at"
+        if f"`{other}`" in expected:
+            return Suggestion("`send` has `from`, `receive` and `on` have `at`", span, other)
+    if span.text in ("until", "once", "every") and tuple(expected) == ("`{`",):
+        return Suggestion("a policy stands before `when`")
+    return None
+
+
 def _unit(source: Source, span: Span) -> Suggestion | None:
-    """`10msec` and `10 ms`, which read as a number and a name."""
+    """`10msec` and `10 ms`, which read as a number and a name; `span` is the name, or what stands behind it."""
+    end = span.end if span.text.isalpha() and re.search(r"\d[ \t]*$", _line_before(source, span)) else span.start
     first = max(span.start - _LONGEST_LOOK, 0)
-    match = _QUANTITY_BEFORE.search(source.text[first : span.start])
+    match = _QUANTITY_BEFORE.search(source.text[first:end])
     if match is None:
         return None
     number, blank, word = match.groups()
@@ -74,6 +123,16 @@ def _unit(source: Source, span: Span) -> Suggestion | None:
     meant = _SPELLINGS.get(word.lower())
     text = f"units are {', '.join(_UNITS)}"
     return Suggestion(text, whole, number + meant) if meant else Suggestion(text)
+
+
+def _word(source: Source, span: Span) -> Suggestion | None:
+    """What the word before was meant to be: a name may begin a statement, so the fault shows behind it."""
+    before = _word_before(source, span)
+    if before is None:
+        return None
+    if before.text == "while":
+        return Suggestion("loops are `for` and `repeat`, and have a fixed number of rounds")
+    return _misspelt(before, (*_STATEMENTS, "experimental"))
 
 
 def _word_before(source: Source, span: Span) -> Span | None:

@@ -1,299 +1,45 @@
 """The tree: what the parser makes of an `.opt` text, before any meaning is given to a name.
 
-Nodes are frozen and carry the span they were written at. Nothing here knows kernels, ranges or bytes.
+Nodes are frozen and carry the span they were written at. Nothing here knows kernels, ranges or bytes. Declarations
+stand below, expressions in `tree_expressions`, statements in `tree_statements`; users write `tree.X` for all of them.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-
 from optdsl.record import record
 from optdsl.source import Source, Span
-
-
-@record
-class Name:
-    """An identifier where it was written."""
-
-    span: Span
-    text: str
-
-
-# ---------------------------------------------------------------------------------------------- expressions
-
-
-@record
-class Integer:
-    """`64`, `0x4441`, `0b1010`, `1_000`."""
-
-    span: Span
-    value: int
-
-
-@record
-class Quantity:
-    """`100ms`, `4mbps`, `16KiB`, `2mss`, `50%`: the digits as written and the suffix."""
-
-    span: Span
-    digits: str
-    suffix: str
-
-
-@record
-class Boolean:
-    """`true`, `false`."""
-
-    span: Span
-    value: bool
-
-
-@record
-class Text:
-    """`"cubic"`."""
-
-    span: Span
-    value: str
-
-
-@record
-class AddressLiteral:
-    """`192.0.2.1`, `fd00::1`."""
-
-    span: Span
-    value: IPv4Address | IPv6Address
-
-
-@record
-class PrefixLiteral:
-    """`10.0.0.0/8`, `fd00::/8`."""
-
-    span: Span
-    value: IPv4Network | IPv6Network
-
-
-@record
-class NameExpression:
-    """`divisor`, and with dots `socket.min_rtt`, `congestion.bbr`."""
-
-    span: Span
-    parts: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        return ".".join(self.parts)
-
-
-@record
-class Index:
-    """`names[algorithm]`."""
-
-    span: Span
-    base: Expression
-    index: Expression
-
-
-@record
-class Call:
-    """`clamp(x, 1ms, 200ms)`, `rates.rate_of(x, 1s)`: the function's name may have dots."""
-
-    span: Span
-    function: Name
-    arguments: tuple[Expression, ...]
-
-
-@record
-class Unary:
-    """`not x`, `~x`."""
-
-    span: Span
-    operator: str
-    operand: Expression
-
-
-@record
-class Binary:
-    """Arithmetic, bits, comparisons, `and`, `or`."""
-
-    span: Span
-    operator: str
-    left: Expression
-    right: Expression
-
-
-@record
-class Range:
-    """`1..=64`."""
-
-    span: Span
-    low: Expression
-    high: Expression
-
-
-@record
-class In:
-    """`address in trusted`, `x in 1..=64`."""
-
-    span: Span
-    value: Expression
-    container: Expression | Range
-
-
-@record
-class Conditional:
-    """`if c { a } else { b }` as a value."""
-
-    span: Span
-    condition: Expression
-    yes: Expression
-    no: Expression
-
-
-@record
-class TargetHas:
-    """`target has socket.delack_segments`."""
-
-    span: Span
-    path: NameExpression
-
-
-@record
-class HasField:
-    """`has port`: an optional field is present."""
-
-    span: Span
-    field: Name
-
-
-@record
-class ListExpression:
-    """`[a, b]`: the elements of a repeated field."""
-
-    span: Span
-    elements: tuple[Expression, ...]
-
-
-Expression = (
-    Integer | Quantity | Boolean | Text | AddressLiteral | PrefixLiteral | NameExpression | Index | Call
-    | Unary | Binary | In | Conditional | TargetHas | HasField | ListExpression
-)  # fmt: skip
-
-# ----------------------------------------------------------------------------------------------- statements
-
-
-@record
-class Let:
-    """`let wish = ...`, with the `else reject` of a table lookup."""
-
-    span: Span
-    name: Name
-    value: Expression
-    otherwise: Name | None = None
-
-
-@record
-class Assign:
-    """`target = value`; `operator` is `+` or `-` for `+=` and `-=`."""
-
-    span: Span
-    target: NameExpression | Index
-    value: Expression
-    otherwise: Name | None = None
-    operator: str = ""
-
-
-@record
-class If:
-    """`if c { } else if d { } else { }`: the last is a nested `If` in `no`."""
-
-    span: Span
-    condition: Expression
-    yes: Block
-    no: Block | None
-
-
-@record
-class For:
-    """`for id in names { }`, `for counter in counters { }`, `for i in 0..=3 { }`."""
-
-    span: Span
-    name: Name
-    container: Expression | Range
-    body: Block
-
-
-@record
-class Repeat:
-    """`repeat subflows { }`."""
-
-    span: Span
-    count: Expression
-    body: Block
-
-
-@record
-class Reject:
-    """`reject reason`."""
-
-    span: Span
-    reason: Name
-
-
-@record
-class EmittedField:
-    """One member of a record: its name and value."""
-
-    name: Name
-    value: Expression
-
-
-@record
-class Emit:
-    """`emit wish { segments, rtt: socket.srtt }`."""
-
-    span: Span
-    name: Name
-    fields: tuple[EmittedField, ...]
-
-
-@record
-class Action:
-    """`open_subflow(from: here)`."""
-
-    span: Span
-    name: NameExpression
-    arguments: tuple[tuple[Name, Expression], ...]
-
-
-@record
-class Timed:
-    """`after 5s { }`, `every 2500ms { }` in path managers."""
-
-    span: Span
-    repeated: bool
-    delay: Expression
-    body: Block
-
-
-@record
-class OncePerConnection:
-    """`once per connection { }` in path managers."""
-
-    span: Span
-    body: Block
-
-
-Statement = Let | Assign | If | For | Repeat | Reject | Emit | Action | Timed | OncePerConnection
-
-
-@record
-class Block:
-    """`{ ... }`."""
-
-    span: Span
-    statements: tuple[Statement, ...]
-
-
-# --------------------------------------------------------------------------------------------- declarations
+from optdsl.syntax.tree_expressions import AddressLiteral as AddressLiteral
+from optdsl.syntax.tree_expressions import Binary as Binary
+from optdsl.syntax.tree_expressions import Boolean as Boolean
+from optdsl.syntax.tree_expressions import Call as Call
+from optdsl.syntax.tree_expressions import Conditional as Conditional
+from optdsl.syntax.tree_expressions import Expression as Expression
+from optdsl.syntax.tree_expressions import HasField as HasField
+from optdsl.syntax.tree_expressions import In as In
+from optdsl.syntax.tree_expressions import Index as Index
+from optdsl.syntax.tree_expressions import Integer as Integer
+from optdsl.syntax.tree_expressions import ListExpression as ListExpression
+from optdsl.syntax.tree_expressions import Name as Name
+from optdsl.syntax.tree_expressions import NameExpression as NameExpression
+from optdsl.syntax.tree_expressions import PrefixLiteral as PrefixLiteral
+from optdsl.syntax.tree_expressions import Quantity as Quantity
+from optdsl.syntax.tree_expressions import Range as Range
+from optdsl.syntax.tree_expressions import TargetHas as TargetHas
+from optdsl.syntax.tree_expressions import Text as Text
+from optdsl.syntax.tree_expressions import Unary as Unary
+from optdsl.syntax.tree_statements import Action as Action
+from optdsl.syntax.tree_statements import Assign as Assign
+from optdsl.syntax.tree_statements import Block as Block
+from optdsl.syntax.tree_statements import Emit as Emit
+from optdsl.syntax.tree_statements import EmittedField as EmittedField
+from optdsl.syntax.tree_statements import For as For
+from optdsl.syntax.tree_statements import If as If
+from optdsl.syntax.tree_statements import Let as Let
+from optdsl.syntax.tree_statements import OncePerConnection as OncePerConnection
+from optdsl.syntax.tree_statements import Reject as Reject
+from optdsl.syntax.tree_statements import Repeat as Repeat
+from optdsl.syntax.tree_statements import Statement as Statement
+from optdsl.syntax.tree_statements import Timed as Timed
 
 
 @record

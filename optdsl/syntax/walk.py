@@ -14,7 +14,8 @@ def nodes(root: object) -> Iterator[object]:
         node = waiting.pop()
         if isinstance(node, tuple):
             waiting.extend(node)
-        elif type(node).__module__ == tree.__name__:
+        # `tree`, `tree_expressions`, `tree_statements`.
+        elif type(node).__module__.startswith(tree.__name__):
             yield node
             waiting.extend(getattr(node, name) for name in getattr(node, "__record_fields__", ()) if name != "span")
 

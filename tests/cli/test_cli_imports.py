@@ -52,6 +52,8 @@ def test_checking_needs_no_code_generator(tmp_path: Path) -> None:
     modules = imported("check", write(tmp_path, "good.opt", GOOD), cwd=tmp_path)
     assert not packages(modules) & {"llvmlite", "elftools", "rich"}
     assert not {each for each in modules if each.startswith(("optdsl.lower", "optdsl.backends"))}
+    # Of the IR only the operators, which stand in `ops_values`.
+    assert "optdsl.ir.ops" not in modules
 
 
 def test_a_description_needs_no_code_generator(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from lark.exceptions import UnexpectedInput
 from optdsl.resources import grammar_text
 from optdsl.syntax.lalr import UnexpectedTokenError, run
 from optdsl.syntax.lexer import UnknownCharacterError
-from optdsl.syntax.tables import compute_tables, tables
+from optdsl.syntax.tables import tables
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```opt[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -43,6 +43,21 @@ def printed(doc: Doc) -> str:
     return printer.text()
 
 
+def _parts(doc: IfBroken | IfFlat | Nest | Concat, indent: int, flat: bool) -> list[_Pending]:
+    """What stands in a document that is nothing on its own, the first part last: that is printed next."""
+    match doc:
+        case IfBroken(content=content):
+            return [] if flat else [_Pending(content, indent, flat)]
+        case IfFlat(content=content):
+            return [_Pending(content, indent, flat)] if flat else []
+        case Nest(columns=columns, content=content):
+            return [_Pending(content, indent + columns, flat)]
+        case Concat(parts=parts):
+            return [_Pending(part, indent, flat) for part in reversed(parts)]
+        case _:
+            assert_never(doc)
+
+
 class _Printer:
     def __init__(self, doc: Doc) -> None:
         self.waiting = [_Pending(doc, 0, flat=False)]
@@ -72,23 +87,13 @@ class _Printer:
                     self._end_line(now.indent, blank=blank)
             case Hard(blank=blank):
                 self._end_line(now.indent, blank=blank)
-            case IfBroken(content=content):
-                if not now.flat:
-                    self._push(content, now.indent, flat=False)
-            case IfFlat(content=content):
-                if now.flat:
-                    self._push(content, now.indent, flat=True)
-            case Nest(columns=columns, content=content):
-                self._push(content, now.indent + columns, flat=now.flat)
             case Group(content=content, broken=broken):
-                self._push(content, now.indent, flat=now.flat or (not broken and self._fits(content, now.indent)))
-            case Concat(parts=parts):
-                self.waiting.extend(_Pending(part, now.indent, now.flat) for part in reversed(parts))
+                flat = now.flat or (not broken and self._fits(content, now.indent))
+                self.waiting.append(_Pending(content, now.indent, flat))
+            case IfBroken() | IfFlat() | Nest() | Concat():
+                self.waiting.extend(_parts(now.doc, now.indent, now.flat))
             case _:
                 assert_never(now.doc)
-
-    def _push(self, doc: Doc, indent: int, *, flat: bool) -> None:
-        self.waiting.append(_Pending(doc, indent, flat))
 
     def _put(self, text: str) -> None:
         self._line += " " * (self._space if self._line else self._indent) + text
@@ -119,14 +124,10 @@ class _Printer:
         """Whether a document fits on the rest of the line, with what stands behind it up to the next line end."""
         left = LINE_LIMIT - (len(self._line) + self._space if self._line else self._indent)
         own = [_Pending(doc, indent, flat=True)]
-        behind = len(self.waiting)
+        behind = reversed(self.waiting)
         while left >= 0:
-            if own:
-                now = own.pop()
-            elif behind:
-                behind -= 1
-                now = self.waiting[behind]
-            else:
+            now = own.pop() if own else next(behind, None)
+            if now is None:
                 return True
             match now.doc:
                 case Text(text=text):
@@ -148,18 +149,10 @@ class _Printer:
                     left -= width
                 case Hard():
                     return True
-                case IfBroken(content=content):
-                    if not now.flat:
-                        own.append(_Pending(content, now.indent, flat=False))
-                case IfFlat(content=content):
-                    if now.flat:
-                        own.append(_Pending(content, now.indent, flat=True))
-                case Nest(columns=columns, content=content):
-                    own.append(_Pending(content, now.indent + columns, now.flat))
                 case Group(content=content, broken=broken):
                     own.append(_Pending(content, now.indent, now.flat and not broken))
-                case Concat(parts=parts):
-                    own.extend(_Pending(part, now.indent, now.flat) for part in reversed(parts))
+                case IfBroken() | IfFlat() | Nest() | Concat():
+                    own.extend(_parts(now.doc, now.indent, now.flat))
                 case _:
                     assert_never(now.doc)
         return False
