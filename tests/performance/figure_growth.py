@@ -18,10 +18,10 @@ _MEMORY = ("memory", "memory of LLVM")
 _PARENT = Path(__file__).resolve().parents[1]
 _TEXT = """\
 Options that only receive, since what is sent must fit the header, compiled in a process that has imported everything. A
-program takes about {most} of them, so 1000 are {programs} programs. Milliseconds of processor time, the least of several runs:
-`front end` reads and checks, `lowering` makes the IR, `LLVM IR` writes it as text, `LLVM` optimises it and generates
-code in a process of its own, whose start is included, `object` is all of these together; `C` writes C instead. Memory
-is the peak in MiB, of the compiler and of LLVM's process.
+program takes about {most} of them, so 1000 are {programs} programs. Milliseconds of processor time, the least of
+several runs: `front end` reads and checks, `lowering` makes the IR, `LLVM IR` writes it as text, `LLVM` optimises it
+and generates code in a process of its own, `object` is all of these together; `C` writes C instead. Memory is the peak
+in MiB, of the compiler and of LLVM's process.
 
 {table}
 

@@ -65,7 +65,7 @@ class State:
         """Writes the file, whole or not at all."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         kept = {"next_seed": self.next_seed, "counts": self.counts, "features": self.features, "seconds": self.seconds}
-        new = self._path.with_suffix(".new")
+        new = self._path.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(kept, indent=1), encoding="utf-8")
         new.replace(self._path)
 
