@@ -150,8 +150,9 @@ def test_a_data_segment_without_room_proves_nothing() -> None:
     assert not client.carries(payload=100)
 
 
-def test_a_data_segment_that_the_guard_holds_back_proves_nothing() -> None:
-    client = sender("on data until acked when socket.cwnd > 10mss")
+@pytest.mark.parametrize("packets", ["data", "data, fin", "ack, data, fin"])
+def test_a_data_segment_that_the_guard_holds_back_proves_nothing(packets: str) -> None:
+    client = sender(f"on {packets} until acked when socket.cwnd > 10mss")
     client.fields["snd_cwnd"] = 20
     assert client.carries(payload=100)
     client.fields["snd_cwnd"] = 5

@@ -74,6 +74,14 @@ def test_enumerations() -> None:
     assert received(full, "80", "00")[0] == {"received": 2}
 
 
+@pytest.mark.parametrize("members", [(0, 1, 2), (0, 2, 9), (1, 2, 3), (4,), (0, 15), (5, 6, 8), tuple(range(16))])
+def test_every_value_of_an_enumeration_and_no_other(members: tuple[int, ...]) -> None:
+    names = ", ".join(f"m{number} = {number}" for number in members)
+    text = f"enum some : u4 {{ {names} }} layout {{ a : some  _ : u4 }} receive {{ emit seen {{ a }} }}"
+    _, records = received(text, *(f"{number:x}0" for number in range(16)))
+    assert records == [{"a": number} for number in members]
+
+
 def test_an_enumeration_over_64_bits() -> None:
     members = "enum big : u64 { low = 1, high = 0xFFFFFFFFFFFFFFFF } layout { a : big } receive { emit seen { a } }"
     counters, records = received(members, "ff" * 8, "00" * 8, "00" * 7 + "01")

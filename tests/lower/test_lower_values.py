@@ -194,17 +194,28 @@ def test_a_full_table_needs_no_question() -> None:
     assert "none" not in counted(server.machine)
 
 
+@pytest.mark.parametrize("last", [4, 40000], ids=["dense", "sparse"])
 @pytest.mark.parametrize("length", [8, 10, 16])
-def test_texts(length: int) -> None:
-    """A text of any length arrives whole, and padded."""
+def test_texts(length: int, last: int) -> None:
+    """A text of any length arrives whole, and padded; nothing of the text behind it in the table comes along."""
     long = "abcdefghijklmnopqrstuvwxyz"[: length - 1]
-    members = f"""layout {{ k : u16 }} table names : u16 -> text[{length}] {{ 1: "reno", 3: "{long}", 40000: "cubic" }}
+    members = f"""layout {{ k : u16 }} table names : u16 -> text[{length}] {{ 1: "reno", 3: "{long}", {last}: "cubic" }}
         receive {{ socket.congestion = names[k] else reject unknown }}"""
     server = Socket(machine(members)).accepting()
-    for number, name in ((1, b"reno"), (3, long.encode()[:16]), (40000, b"cubic")):
+    for number, name in ((1, b"reno"), (3, long.encode()[:16]), (last, b"cubic")):
         assert server.receive(on_wire(f"{number:04x}")).socket_options == {(6, 13): name.ljust(16, b"\0")}
     assert server.receive(on_wire("0002")).socket_options == {}
     assert counted(server.machine) == {"received": 4, "unknown": 1}
+
+
+def test_an_attribute_from_a_table_is_set_or_the_reason_counted() -> None:
+    members = """layout { k : u8 } table t : u8 -> u32 { 1: 10, 3: 30 }
+        receive { socket.priority = t[k] else reject unknown }"""
+    server = Socket(machine(members)).accepting()
+    assert server.receive(on_wire("01")).socket_options == {(1, 12): 10}
+    assert server.receive(on_wire("03")).socket_options == {(1, 12): 30}
+    assert server.receive(on_wire("02")).socket_options == {}
+    assert counted(server.machine) == {"received": 3, "unknown": 1}
 
 
 def test_tunable_tables_override_and_extend() -> None:
