@@ -94,7 +94,7 @@ class Object:
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._log))
         options = c.OpenOptions(sz=ctypes.sizeof(c.OpenOptions), object_name=name.encode())
         options.kernel_log_buf, options.kernel_log_size, options.kernel_log_level = address, _LOG_SIZE, log_level
-        self._handle = c.pointer(
+        self._opened = c.pointer(
             "bpf_object__open_mem", f"cannot open the object {name}", data, len(data), ctypes.byref(options)
         )
         self._name = name
@@ -185,9 +185,9 @@ class Object:
 
     def close(self) -> None:
         """Detaches what was attached through this object and frees it; once is enough."""
-        if not self._handle:
+        if not self._opened:
             return
-        handle, self._handle = self._handle, 0
+        handle, self._opened = self._opened, 0
         try:
             for opened in self._ring_buffers:
                 opened.close()
@@ -203,6 +203,12 @@ class Object:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def _handle(self) -> int:
+        if not self._opened:
+            raise ValueError(f"the object {self._name} is closed")
+        return self._opened
 
     def _each(self, next_function: str) -> list[int]:
         """The handles that one of libbpf's iterators yields."""

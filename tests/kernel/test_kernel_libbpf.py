@@ -173,3 +173,12 @@ def test_names_that_are_not_there(opened: Object, group: Cgroup) -> None:
         opened.map("counters").read()
     with pytest.raises(KernelError, match="has keys of 4 bytes, not 2"):
         opened.map("counters").lookup(b"ab")
+
+
+def test_a_closed_object_says_so(image: bytes) -> None:
+    made = Object(image, "delayed_ack")
+    made.close()
+    made.close()
+    for ask in (lambda: made.maps, lambda: made.map("counters"), lambda: made.programs, made.load):
+        with pytest.raises(ValueError, match="the object delayed_ack is closed"):
+            ask()
