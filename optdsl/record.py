@@ -87,8 +87,8 @@ def _make(cls: type, frozen: bool, eq: bool) -> type:
     namespace.pop("__dict__", None)
     namespace.pop("__weakref__", None)
     every: dict[str, _Field] = {}
-    for base in reversed(cls.__mro__[1:-1]):
-        every.update(base.__dict__.get("__record_specifiers__", ()))
+    for base in reversed(cls.__bases__):
+        every.update(getattr(base, "__record_specifiers__", ()))
     own: dict[str, _Field] = {}
     slots = []
     for name in namespace.get("__annotations__", ()):
@@ -106,7 +106,7 @@ def _make(cls: type, frozen: bool, eq: bool) -> type:
     arguments = tuple([name for name in names if every[name].init])
     namespace["__slots__"] = tuple(slots)
     namespace["__qualname__"] = cls.__qualname__
-    namespace["__record_specifiers__"] = own
+    namespace["__record_specifiers__"] = every
     namespace["__record_fields__"] = names
     namespace["__record_arguments__"] = namespace["__match_args__"] = arguments
     namespace["__record_key__"] = _key([name for name in names if every[name].compare])
@@ -130,9 +130,7 @@ def _first_init(self: Any, *values: Any, **named: Any) -> None:
 
 def _initializer(cls: Any) -> Any:
     """`__init__`: the code of this shape of record, with the names of the parameters put in."""
-    every: dict[str, _Field] = {}
-    for base in reversed(cls.__mro__):
-        every.update(base.__dict__.get("__record_specifiers__", ()))
+    every: dict[str, _Field] = cls.__record_specifiers__
     setters = [getattr(cls, name).__set__ for name in every]
     kinds = tuple([_kind(each) for each in every.values()])
     if len(kinds) < len(GIVEN) and kinds.count("given") == len(kinds) and not hasattr(cls, "__post_init__"):
@@ -202,8 +200,7 @@ def _hash(self: Any) -> int:
 
 
 def _repr(self: Any) -> str:
-    hidden = {name for base in type(self).__mro__ for name, each in vars(base).get("__record_specifiers__", {}).items()
-              if not each.shown}  # fmt: skip
+    hidden = {name for name, each in self.__record_specifiers__.items() if not each.shown}
     shown = (f"{name}={getattr(self, name)!r}" for name in self.__record_fields__ if name not in hidden)
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
