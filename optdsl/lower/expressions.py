@@ -16,6 +16,7 @@ from optdsl.lower.prefixes import in_constant_prefixes, in_param_prefixes
 from optdsl.lower.reads import Reader
 from optdsl.lower.uses import nodes
 from optdsl.lower.values import MAPPED, split
+from optdsl.lower.walk import denies
 from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.semantics.types import BoolType, BytesType
@@ -137,6 +138,8 @@ class ExpressionLowering:
             second = self.condition(node.right)
         if isinstance(second, ops.Always):
             return first if second.holds is node.both else second
+        if not statements and denies(first, second):
+            return ops.Always(span, not node.both)
         if not statements:
             return ops.Both(span, first, second) if node.both else ops.Either(span, first, second)
         holds = builder.let(span, "holds", const(span, 0))

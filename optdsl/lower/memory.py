@@ -26,7 +26,7 @@ from optdsl.lower.names import COUNTERS, EVENTS, SCRATCH, SETTINGS, SOCKETS, Nam
 from optdsl.lower.policies import policy_members
 from optdsl.lower.records import RecordForm, record_forms
 from optdsl.lower.storage_types import scalar_of
-from optdsl.lower.uses import ESTABLISHED, SYN, SYNACK, asks, is_active, is_received, names_a_side
+from optdsl.lower.uses import ESTABLISHED, SYN, SYNACK, acts_on_a_side, asks, is_active, is_received, names_a_side
 from optdsl.record import field, record
 from optdsl.semantics import model
 from optdsl.targets import PacketClass, Role
@@ -88,8 +88,11 @@ class Memory:
 
     @property
     def tells_roles(self) -> bool:
-        """Whether the socket must remember its role: with only one side in the program, nothing need be asked."""
-        return len(self.roles) > 1 and any(names_a_side(option) for option in self.program.options)
+        """Whether the socket must remember its role. A program that does nothing on the other side keeps nothing there
+        either, which is all that sending need ask."""
+        options = self.program.options
+        asked = names_a_side if len(self.roles) > 1 else acts_on_a_side
+        return any(asked(option) for option in options)
 
     @property
     def only_sender(self) -> Role | None:

@@ -84,13 +84,16 @@ def _add_mss(dispatch: Dispatch, builder: FunctionBuilder) -> None:
 def _reserve_most(dispatch: Dispatch, builder: FunctionBuilder, part: Part) -> list[ops.Statement]:
     """One of several `send` statements composes a packet, so room is kept for the longest that is not over yet."""
     chain: list[ops.Statement] = []
+    is_first = part is next(each for each in dispatch.parts if each.sends_from_sockets)
     sends = [pair for pair in enumerate(part.option.sends) if pair[1].packets & ESTABLISHED]
     for index, send in sorted(sends, key=lambda pair: pair[1].largest):
         conditions = _still_sends(dispatch, builder, part, index, send)
         if conditions is None:
             continue
         with builder.block() as reserve:
-            _reserve_what_fits(builder, send, _smallest_beside(send, [each for _, each in sends]))
+            # Where an option before it stays away, one that has no room here may have it on a packet.
+            least = _smallest_beside(send, [each for _, each in sends]) if is_first else 1
+            _reserve_what_fits(builder, send, least)
         if conditions:
             chain = [ops.If(send.span, all_of(send.span, conditions), tuple(reserve), tuple(chain))]
         else:

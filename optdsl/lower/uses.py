@@ -86,10 +86,16 @@ def side_of(handler: model.Handler) -> Role | None:
     return None if all(trigger.role is not None for trigger in handler.event.triggers) else handler.role
 
 
+def acts_on_a_side(option: model.Option) -> bool:
+    """Whether a block must ask which side this is although the program may do nothing on the other one: the kernel
+    calls it there as well where another program of the cgroup has asked for the callback."""
+    sides = [receive.receiver for receive in option.receives]
+    sides += [side_of(handler) for handler in option.handlers]
+    return any(side is not None for side in sides)
+
+
 def names_a_side(option: model.Option) -> bool:
     """Whether any block of an option must ask which side of the connection this is."""
     # Only clients send a SYN and complete a handshake, and what sends those needs no further question.
     sides = [send.sender for send in option.sends if send.packets & ESTABLISHED - {PacketClass.THIRD_ACK}]
-    sides += [receive.receiver for receive in option.receives]
-    sides += [side_of(handler) for handler in option.handlers]
-    return any(side is not None for side in sides)
+    return any(side is not None for side in sides) or acts_on_a_side(option)

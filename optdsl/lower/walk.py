@@ -8,6 +8,12 @@ from optdsl.ir import ops
 from optdsl.ir.program import Function
 from optdsl.source import Source, Span
 
+_OPPOSITE = {
+    ops.Comparison.EQ: ops.Comparison.NE, ops.Comparison.NE: ops.Comparison.EQ,
+    ops.Comparison.LT: ops.Comparison.GE, ops.Comparison.GE: ops.Comparison.LT,
+    ops.Comparison.GT: ops.Comparison.LE, ops.Comparison.LE: ops.Comparison.GT,
+}  # fmt: skip
+
 
 def operations(node: object) -> Iterator[object]:
     """Every operation in a function, a block or an operation, itself included; places and their roots as well."""
@@ -19,6 +25,32 @@ def operations(node: object) -> Iterator[object]:
         elif not isinstance(each, Span) and (names := getattr(each, "__record_fields__", None)) is not None:
             yield each
             waiting.extend([getattr(each, name) for name in reversed(names)])
+
+
+def denies(one: ops.Condition, other: ops.Condition) -> bool:
+    """Whether one of two conditions is plainly the negation of the other."""
+    return form(_plain(ops.Not(one.span, one))) == form(_plain(other))
+
+
+def _plain(condition: ops.Condition) -> ops.Condition:
+    """A condition without a negation that can be had otherwise."""
+    match condition:
+        case ops.Not(condition=ops.Compare(span=span, comparison=comparison, left=left, right=right)):
+            return ops.Compare(span, _OPPOSITE[comparison], left, right)
+        case ops.Not(condition=ops.Not(condition=inner)):
+            return _plain(inner)
+        case _:
+            return condition
+
+
+def form(node: object) -> object:
+    """What an operation is wherever it stands: its classes and parts without their spans."""
+    if isinstance(node, tuple):
+        return tuple(map(form, node))
+    names = () if isinstance(node, Span) else getattr(node, "__record_fields__", ())
+    if not names:
+        return node
+    return type(node), *(form(getattr(node, name)) for name in names if name != "span")
 
 
 def names_used(block: object) -> frozenset[str]:

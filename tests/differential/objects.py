@@ -30,6 +30,8 @@ class Attached:
 
     def counters(self) -> dict[str, Value]:
         """All counters by option and name, added up over the CPUs."""
+        if not self.program.counters.members:
+            return {}
         found = self.loaded.map("counters").read()
         assert isinstance(found, dict)
         return found

@@ -252,5 +252,7 @@ def refuses(_level: int, number: int, value: int | bytes) -> int:
 
 def counters_of(machine: Machine) -> Decoded:
     """All counters of an interpreted program by option and name."""
+    if "counters" not in machine.memory.tables:
+        return {}
     region = machine.memory.tables["counters"][0]
     return decode(region.type, bytes(region.data))

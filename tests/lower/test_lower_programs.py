@@ -122,7 +122,7 @@ def test_handlers_of_one_side_leave_the_other_alone() -> None:
     client.connect()
     client.established(on_wire("05"))
     assert client.flags == 0
-    assert machine.memory.storage == {}
+    assert not any(machine.memory.storage.values())
     assert Socket(machine, "server").accepting().flags == 0x20 | RTT
 
 

@@ -217,7 +217,9 @@ static void measure(struct bpf_sock_ops *ctx)
 	if (!storage)
 		return;
 	if (ctx->args[0] == BPF_WRITE_HDR_TCP_CURRENT_MSS) {
-		bpf_reserve_hdr_opt(ctx, storage->is_client ? GREETING_LENGTH : PARTING_LENGTH, 0);
+		/* Where a greeting has no room, a parting may have it. */
+		if (!storage->is_client || bpf_reserve_hdr_opt(ctx, GREETING_LENGTH, 0))
+			bpf_reserve_hdr_opt(ctx, PARTING_LENGTH, 0);
 		return;
 	}
 	if (ctx->skb_tcp_flags & TCPHDR_RST)
