@@ -36,7 +36,7 @@ option @name@ {
         longest : u8 of 1ms in 20ms..=200ms
     }
 
-    /// A number to change while the program is attached, with `bpftool map update`.
+    /// A number to change while the program is attached, with `optdsl param`.
     param wanted : duration = 20ms in 20ms..=200ms
 
     // Who sends it, when, and how often; every field gets its value.

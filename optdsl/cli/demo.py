@@ -113,13 +113,21 @@ def _show_packets(option: Option, seen: Demonstration) -> None:
     carrying = [(packet, data) for packet in packets if (data := _option_bytes(option, packet)) is not None]
     print(f"\npackets with option {option.name}: {len(carrying)} of {len(packets)}")
     start = packets[0].time if packets else 0.0
+    rows = []
     for packet, data in carrying[:MOST_PACKETS]:
         sender = "client" if packet.src == seen.client_address else "server"
-        flags = "|".join(flag.name or "" for flag in type(packet.flags) if flag in packet.flags)
-        what = f"{flags}, {packet.payload_length} bytes" if packet.payload_length else flags
-        print(f"  {packet.time - start:8.6f}s  {sender}  {what:<18} {_decoded(option, data):<34} {data.hex(' ')}")
+        rows.append((f"{packet.time - start:8.6f}s", sender, _what(packet), _decoded(option, data), data.hex(" ")))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  " + "  ".join(map(str.ljust, row, widths)).rstrip())
     if len(carrying) > MOST_PACKETS:
         print(f"  ... and {len(carrying) - MOST_PACKETS} more")
+
+
+def _what(packet: Packet) -> str:
+    """The flags of a packet, and how much data it has."""
+    flags = "|".join(flag.name or "" for flag in type(packet.flags) if flag in packet.flags)
+    return f"{flags}, {packet.payload_length} bytes" if packet.payload_length else flags
 
 
 def _option_bytes(option: Option, packet: Packet) -> bytes | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optdsl.kernel.finding import Finding
 
 EXAMPLES = (("optdsl doctor", "one line a finding, each with its remedy"),)
+_COMPILER = "LLVM"
 _ONLY_FOR_THE_LAB = frozenset({"network namespaces", "libbpf"})
 """Findings that do not stop anybody from compiling, loading and attaching a program with bpftool."""
 
@@ -43,9 +44,9 @@ def code_generation() -> Finding:
 
         binding.initialize_all_targets()
         binding.Target.from_triple("bpfel")
-        return ok("LLVM", f"{'.'.join(str(part) for part in binding.llvm_version_info)}, with the BPF target")
+        return ok(_COMPILER, f"{'.'.join(str(part) for part in binding.llvm_version_info)}, with the BPF target")
     except Exception as error:
-        return fail("LLVM", str(error) or type(error).__name__, "pip install --force-reinstall llvmlite")
+        return fail(_COMPILER, str(error) or type(error).__name__, "pip install --force-reinstall llvmlite")
 
 
 def obstacles(findings: Sequence[Finding]) -> list[Finding]:
@@ -72,7 +73,8 @@ def doctor_text(findings: Sequence[Finding], style: Style) -> str:
             lines.append(f"{margin}{painted('fix', Role.HELP, style)}: {each.fix}")
     stopping = [each.name for each in obstacles(findings)]
     if stopping:
-        verdict = f"Programs cannot be compiled and loaded here because of: {', '.join(stopping)}."
+        what = "compiled" if _COMPILER in stopping else "loaded"
+        verdict = f"Programs cannot be {what} here because of: {', '.join(stopping)}."
     else:
         verdict = "Programs can be compiled, loaded and attached here."
     return "\n".join([*lines, "", verdict]) + "\n"

@@ -36,7 +36,7 @@ def _object_steps(program: CheckedProgram, path: str, style: Style) -> list[str]
     maps = pin.with_name(f"{program.name}_maps")
     dumps = [(maps / "counters", "the counters")]
     if any(option.params for option in program.options):
-        dumps.append((maps / pin_name(Section.PARAMETERS.value), "the params, which `bpftool map update` changes"))
+        dumps.append((maps / pin_name(Section.PARAMETERS.value), "the params, which `optdsl param` changes"))
     dump_commands = [(f"bpftool map dump pinned {_quoted(pinned)}", what) for pinned, what in dumps]
     width = max(len(command) for command, _ in dump_commands)
     load = f"bpftool prog load {_quoted(path)} {_quoted(pin)} pinmaps {_quoted(maps)}"

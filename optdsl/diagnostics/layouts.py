@@ -18,15 +18,15 @@ def too_long(span: Span, name: str, size: int) -> Diagnostic:
                       f"{size} bytes at most, the header has 40 for all options")  # fmt: skip
 
 
-def no_space(span: Span, packet: str, used: int, left: int, because: str) -> Diagnostic:
+def no_space(span: Span, packet: str, used: int, left: int, why: tuple[str, ...]) -> Diagnostic:
     return Diagnostic("OPT0503", f"no room on {packet} packets", span, f"{used} bytes here, {left} are left",
-                      notes=(because,))  # fmt: skip
+                      notes=why)  # fmt: skip
 
 
-def no_space_beside_sack(span: Span, packet: str, used: int, left: int) -> Diagnostic:
+def no_space_beside_sack(span: Span, packet: str, used: int, left: int, why: tuple[str, ...]) -> Diagnostic:
     return Diagnostic("OPT0504", f"no room on {packet} packets that report loss", span,
                       f"{used} bytes here, {left} are left beside one SACK block", severity=Severity.WARNING,
-                      notes=("such packets go out without the option and count as `no_space`",))  # fmt: skip
+                      notes=("such packets go out without the option and count as `no_space`", *why))  # fmt: skip
 
 
 def bad_width(span: Span, name: str) -> Diagnostic:
@@ -58,9 +58,12 @@ def read_without_test(span: Span, name: str, declared: Span, test: str) -> Diagn
                       (Label(declared, "an optional field"),))  # fmt: skip
 
 
-def not_assigned(span: Span, names: list[str], field: Span) -> Diagnostic:
+def not_assigned(span: Span, names: list[str], field: Span, *, never: bool) -> Diagnostic:
+    """`never` if no path gives any of them a value."""
     listed = ", ".join(f"`{name}`" for name in names)
-    return Diagnostic("OPT0510", f"{listed} may be left without a value", span, "not on every path",
+    left = ("is" if len(names) == 1 else "are") if never else "may be"
+    where = "on no path" if never else "not on every path"
+    return Diagnostic("OPT0510", f"{listed} {left} left without a value", span, where,
                       (Label(field, "always on the wire"),))  # fmt: skip
 
 

@@ -82,10 +82,15 @@ def same_kind(span: Span, what: str, first: Span) -> Diagnostic:
     return Diagnostic("OPT0801", f"two options share {what}", span, "again", (Label(first, "first"),))
 
 
-def assigned_kind(span: Span, what: str, status: str, reference: str) -> Diagnostic:
-    """`status` tells whose it is: `is assigned to X`, `is in use without an assignment`."""
+def assigned_kind(span: Span, what: str, status: str, reference: str, name: str | None, exid: bool) -> Diagnostic:
+    """`status` tells whose it is: `is assigned to X`, `is in use without an assignment`. `name` is that of an option
+    that is the assigned one."""
+    other = "an experiment of yours has an ExID of its own" if exid else "experiments use `kind experimental`"
+    notes = [f"{other} (RFC 6994)"]
+    if name:
+        notes.append(f"if this is the assigned option, name it so: `option {name}`")
     return Diagnostic("OPT0802", f"{what} {status}", span, f"see {reference}" if reference else "",
-                      severity=Severity.WARNING, notes=("experiments use `kind experimental` (RFC 6994)",))  # fmt: skip
+                      severity=Severity.WARNING, notes=tuple(notes))  # fmt: skip
 
 
 def kernel_kind(span: Span, kind: int, name: str) -> Diagnostic:

@@ -7,6 +7,8 @@ from optdsl.source import Span
 
 OF_RANGES = "OPT02"
 """What the codes of ranges begin with."""
+ALWAYS = "OPT0211"
+"""The code of conditions that are always true or false."""
 
 # -------------------------------------------------------------------------------------------------- ranges
 
@@ -82,7 +84,7 @@ def not_whole(span: Span, base: str) -> Diagnostic:
 
 
 def condition_constant(span: Span, holds: bool) -> Diagnostic:
-    return Diagnostic("OPT0211", f"this is always {'true' if holds else 'false'}", span, severity=Severity.WARNING)
+    return Diagnostic(ALWAYS, f"this is always {'true' if holds else 'false'}", span, severity=Severity.WARNING)
 
 
 # --------------------------------------------------------------------------------------------------- types

@@ -26,9 +26,13 @@ class ParamSection:
 
     def __init__(self, pin: Path, program: Program) -> None:
         """Raises KernelError: ENOENT without such a pin, EINVAL if the map is not that of the program."""
-        self._pin = pin / bpffs.pin_name(_PIN) if pin.is_dir() else pin
-        if not self._pin.exists():
-            raise KernelError(f"no params at {self._pin}", errno.ENOENT)
+        try:
+            self._pin = pin / bpffs.pin_name(_PIN) if pin.is_dir() else pin
+            self._pin.stat()
+        except PermissionError:
+            raise KernelError(f"may not look at {pin}", errno.EACCES, "run this as root (`sudo -s`)") from None
+        except OSError:
+            raise KernelError(f"no params at {pin}", errno.ENOENT) from None
         structs = {one.name: one.type for one in program.globals if one.section is Section.PARAMETERS}
         offsets = self._offsets({name: kind for name, kind in structs.items() if isinstance(kind, Struct)})
         self._places = {

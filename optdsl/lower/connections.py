@@ -13,6 +13,7 @@ from optdsl.lower.uses import may_send, reads_syn, receiving_roles
 from optdsl.lower.values import store_constant
 from optdsl.semantics import model
 from optdsl.targets import Role
+from optdsl.targets.registry import KNOWN_TO_NEWER_KERNELS
 from optdsl.targets.sockops import TCP_SAVE_SYN, CallbackFlag, Level, SockOp, TcpFlag
 
 
@@ -106,6 +107,8 @@ def _flags(dispatch: Dispatch, role: Role) -> CallbackFlag:
             flags |= CallbackFlag.WRITE_HDR_OPT
         if part.receive is not None and role in receiving_roles(part.option):
             flags |= CallbackFlag.PARSE_UNKNOWN_HDR_OPT
+            if part.option.kind in KNOWN_TO_NEWER_KERNELS:
+                flags |= CallbackFlag.PARSE_ALL_HDR_OPT
         for handler, _ in part.handlers:
             if handler.role in (None, role):
                 flags |= handler.event.flag

@@ -111,7 +111,11 @@ def _state(
     if not place.states:
         raise CompileError(target_wording.no_full_socket(span, f"state `{state.name}`", place.name, place.why_not))
     declared = checker.findings.declared[state.name]
-    checked = conversions.state_value(checker.expressions(scope), state, declared, value)
+    try:
+        checked = conversions.state_value(checker.expressions(scope), state, declared, value)
+    except CompileError:
+        checker.findings.incomplete.add(state.name)
+        raise
     before, checked = _found_first(node, state.name, checked, checker.otherwise(value, checked, node.otherwise))
     seen = checker.findings.assigned.get(state.name, checked.interval)
     checker.findings.assigned[state.name] = seen.join(checked.interval)

@@ -37,18 +37,23 @@ def budget(options: tuple[model.Option, ...]) -> tuple[BudgetRow, ...]:
 
 
 def _row(options: tuple[model.Option, ...], packet: PacketClass) -> BudgetRow:
-    roles = [_ONLY_FROM[packet]] if packet in _ONLY_FROM else list(Role)
-    used = max(_used(options, packet, role) for role in roles)
+    used = sum(_fullest(options, packet).values())
     beside_sack = None if packet in HANDSHAKE else space_left(packet, timestamps=True, sack_blocks=1)
     return BudgetRow(
         packet, used + -used % 4, space_left(packet, timestamps=True), space_left(packet, timestamps=False), beside_sack
     )
 
 
-def _used(options: tuple[model.Option, ...], packet: PacketClass, role: Role) -> int:
-    """Bytes of all options on one packet of one side at most; nothing where no option is meant for such packets."""
+def _fullest(options: tuple[model.Option, ...], packet: PacketClass) -> dict[str, int]:
+    """Bytes of each option on the fullest packet of a class; nothing where no option is meant for such packets."""
+    roles = [_ONLY_FROM[packet]] if packet in _ONLY_FROM else list(Role)
     classes = [{packet}, *({packet} | also for also in _ALSO.get(packet, ()))]
-    return max(sum(_largest(option, names, role) for option in options) for names in classes)
+    packets = [
+        {option.name: size for option in options if (size := _largest(option, names, role)) > 0}
+        for role in roles
+        for names in classes
+    ]
+    return max(packets, key=lambda sizes: sum(sizes.values()))
 
 
 def _largest(option: model.Option, packets: set[PacketClass], role: Role) -> int:
@@ -66,12 +71,21 @@ def check_budget(options: tuple[model.Option, ...], diagnostics: Diagnostics, *,
         where = _last_named(options, row.packet)
         if where is None:
             continue
+        shares = _shares(_fullest(options, row.packet))
         if row.used > left:
             whose = "the kernel's own options, timestamps among them," if timestamps else "the kernel's own options"
             because = f"{whose} take {40 - left} of 40 bytes"
-            diagnostics.add(wording.no_space(where, row.packet.value, row.used, left, because))
+            diagnostics.add(wording.no_space(where, row.packet.value, row.used, left, (because, *shares)))
         elif row.left_beside_sack is not None and timestamps and row.used > row.left_beside_sack:
-            diagnostics.add(wording.no_space_beside_sack(where, row.packet.value, row.used, row.left_beside_sack))
+            name, beside = row.packet.value, row.left_beside_sack
+            diagnostics.add(wording.no_space_beside_sack(where, name, row.used, beside, shares))
+
+
+def _shares(sizes: dict[str, int]) -> tuple[str, ...]:
+    """What each option takes, where there are several."""
+    if len(sizes) < 2:
+        return ()
+    return (", ".join(f"`{name}` has {size} bytes" for name, size in sizes.items()),)
 
 
 def _last_named(options: tuple[model.Option, ...], packet: PacketClass) -> Span | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from optdsl.diagnostics import CompileError, Diagnostics
+from optdsl.diagnostics import CompileError, Diagnostic, Diagnostics
 from optdsl.diagnostics import layouts as layout_wording
 from optdsl.diagnostics import names as name_wording
 from optdsl.diagnostics import targets as target_wording
@@ -73,9 +74,19 @@ def check_option(session: Session, file_scope: Scope, node: tree.Option, records
         if widen or grown == checker.inferable:
             break
         inferred = grown
-    outer.extend(session.diagnostics.found)
+    outer.extend(_believable(session.diagnostics.found, findings))
     session.diagnostics = outer
     return checked
+
+
+def _believable(found: Sequence[Diagnostic], findings: Findings) -> list[Diagnostic]:
+    """What was found, without conditions on states that may be always true only because an assignment is wrong: it
+    adds nothing to the range of its state."""
+
+    def doubtful(condition: Span) -> bool:
+        return not findings.incomplete.isdisjoint(re.findall(r"\w+", condition.text))
+
+    return [each for each in found if each.code != value_wording.ALWAYS or not (each.span and doubtful(each.span))]
 
 
 def _members(node: tree.Option, kind: type[Part]) -> list[Part]:
@@ -131,8 +142,10 @@ class _OptionChecker:
         if kind is None:
             return None
         tables = tuple(table for table, _ in self.scope.symbols.values() if isinstance(table, model.Table))
+        # Without the documentation before it: lines of code that belong to no statement are told to be the option's.
+        span = Span(node.span.source, node.name.span.start, node.span.end)
         option = model.Option(
-            node.span, node.name.text, node.doc, kind.kind, kind.exid, kind.exid_bytes, layout, tuple(params),
+            span, node.name.text, node.doc, kind.kind, kind.exid, kind.exid_bytes, layout, tuple(params),
             tuple(states), tables, tuple(sends), tuple(receives), tuple(handlers), tuple(self.findings.reasons),
         )  # fmt: skip
         return CheckedOption(option, kind, self.findings.records)

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 OBJECTS = ("socket", *MPTCP_OBJECTS)
 _FACTS = {fact.value: fact for fact in model.Fact}
+_ASKED_IN = {
+    model.Fact.RECEIVED: "`send` and `on` can ask it; `receive` runs because it is so",
+    model.Fact.SYN_COOKIE: "only a `send` on `synack`, and no other packet, can ask it",
+}
 
 
 def name(checker: ExpressionChecker, node: tree.NameExpression, expected: Type | None) -> model.Expression:
@@ -141,7 +145,9 @@ def _attribute(checker: ExpressionChecker, node: tree.NameExpression) -> model.E
 def _fact(checker: ExpressionChecker, node: tree.NameExpression) -> model.Expression:
     fact = _FACTS[node.text]
     if fact not in checker.place.facts:
-        raise CompileError(target_wording.not_in_this_block(node.span, f"`{node.text}`", checker.place.name))
+        raise CompileError(
+            target_wording.not_in_this_block(node.span, f"`{node.text}`", checker.place.name, _ASKED_IN[fact])
+        )
     return model.FactRead(node.span, BOOL, fact)
 
 

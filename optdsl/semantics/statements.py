@@ -45,6 +45,8 @@ class Findings:
     """What may be assigned to each state."""
     assigned: dict[str, Interval] = field(default_factory=dict)
     """What is assigned to each state somewhere."""
+    incomplete: set[str] = field(default_factory=set)
+    """States with an assignment that had an error: `assigned` lacks it."""
 
 
 @record(frozen=False)

@@ -110,8 +110,12 @@ def _clause(span: Span, expected: Sequence[str]) -> Suggestion | None:
 
 
 def _unit(source: Source, span: Span) -> Suggestion | None:
-    """`10msec` and `10 ms`, which read as a number and a name; `span` is the name, or what stands behind it."""
-    end = span.end if span.text.isalpha() and re.search(r"\d[ \t]*$", _line_before(source, span)) else span.start
+    """`10msec` and `10 ms`, which read as a number and a name; `span` is one of them, or what stands behind."""
+    end = span.start
+    if span.text.isdecimal() and (name := re.compile(r"[A-Za-z]\w*").match(source.text, span.end)) is not None:
+        end = name.end()
+    elif span.text.isalpha() and re.search(r"\d[ \t]*$", _line_before(source, span)):
+        end = span.end
     first = max(span.start - _LONGEST_LOOK, 0)
     match = _QUANTITY_BEFORE.search(source.text[first:end])
     if match is None:

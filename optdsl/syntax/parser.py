@@ -51,6 +51,9 @@ _OPERATORS = {
     "LSQB",
 }
 
+_NOT_YET = {"_CONNECTION_STATE", "PATH_MANAGER"}
+"""What parses and is refused (OPT0705): nobody is told to write it."""
+
 _NAMED = r"\s*(?:[=:.,)]|[+-]=)(?!=)"
 """What stands behind a name that is declared or assigned."""
 _PIECES = r'(?P<comment>//[^\n]*)|"[^"\n]*"|\S'
@@ -146,7 +149,8 @@ def _in_words(accepted: set[str]) -> list[str]:
     """What could stand here, in the user's words. Operators that may follow any expression are left out."""
     starts_value = {"INTEGER", "TEXT", "LPAR"} <= accepted
     names = sorted(accepted - _STARTS_OF_VALUES if starts_value else accepted)
-    useful = [name for name in names if name not in _OPERATORS and not name.startswith("__ANON")]
+    hidden = _OPERATORS | _NOT_YET
+    useful = [name for name in names if name not in hidden and not name.startswith("__ANON")]
     literals = tables().literals
     words = {_WORDS.get(name) or f"`{literals[name]}`" for name in useful or ([] if starts_value else names)}
     words |= {"a value"} if starts_value else set()

@@ -42,6 +42,10 @@ EXPERIMENTAL_KINDS = (253, 254)
 #: The kind of MPTCP, whose options are told apart by the four bits behind the length (RFC 8684, section 3).
 MPTCP_KIND = 30
 
+#: Kinds that Linux reads since AccECN came to it (`tcp_parse_options`, seen on 6.18). They are no unknown options to it
+#: then, so a program that wants them has to be called for every packet.
+KNOWN_TO_NEWER_KERNELS = frozenset({172, 174})
+
 #: By kind, 0..=255. A kind that is not listed is reserved by IANA and unused as far as is known.
 OPTION_KINDS = {
     0: Assignment("End of Option List", "RFC 9293"),
@@ -96,7 +100,7 @@ _WIRESHARK = "IANA tcp-exids, named in Wireshark's packet-tcp.c"
 EXIDS_16 = {
     0x00AC: Assignment("TCP ACK Rate Request", "draft-ietf-tcpm-ack-rate-request"),
     0x0348: Assignment("HOST_ID", "RFC 7974"),
-    0x0A0D: Assignment("Autonomous System Compensation", _WIRESHARK),
+    0x0A0D: Assignment("Autonomous System (AS) Compensation", _WIRESHARK),
     0x0CA0: Assignment("Capability Option", _WIRESHARK),
     0x0ED0: Assignment("Extended Data Offset", "draft-ietf-tcpm-tcp-edo"),
     0x454E: Assignment("Encryption Negotiation (TCP-ENO)", "RFC 8547"),

@@ -25,8 +25,10 @@ def test_findings_are_a_table_with_remedies_below() -> None:
         "                Operation not permitted\n"
         "                fix: sudo -s\n"
         "\n"
-        "Programs cannot be compiled and loaded here because of: sock_ops.\n"
+        "Programs cannot be loaded here because of: sock_ops.\n"
     )
+    no_llvm = doctor_text([fail("LLVM", "missing"), fail("sock_ops", "no")], Style())
+    assert no_llvm.endswith("\nPrograms cannot be compiled here because of: LLVM, sock_ops.\n")
 
 
 def test_what_only_the_lab_needs_stops_nobody() -> None:

@@ -71,6 +71,26 @@ def test_the_budget_without_timestamps(tmp_path: Path) -> None:
     assert run("check", "long.opt", "--no-timestamps", cwd=tmp_path).returncode == 0
 
 
+def test_what_has_no_room_together_is_told_apart(tmp_path: Path) -> None:
+    for name, kind in (("one", 200), ("two", 201)):
+        write(
+            tmp_path,
+            f"{name}.opt",
+            f"option {name} {{ kind {kind} layout {{ x : bytes[9] }} send on syn {{ x = 1 }} }}",
+        )
+    refused = run("check", "one.opt", "two.opt", cwd=tmp_path)
+    assert "no room on syn packets" in refused.stderr
+    assert "note: `one` has 11 bytes, `two` has 11 bytes\n" in refused.stderr
+
+
+def test_code_of_no_statement_belongs_to_the_option_and_not_to_its_documentation(tmp_path: Path) -> None:
+    write(tmp_path, "said.opt", GOOD)
+    assert run("compile", "said.opt", cwd=tmp_path).returncode == 0
+    listing = run("inspect", "said.bpf.o", cwd=tmp_path).stdout
+    assert "; said.opt:2  option " in listing
+    assert "A small option" not in listing
+
+
 @pytest.mark.kernel
 def test_the_suggested_commands_work(tmp_path: Path) -> None:
     name = f"say{Path('/proc/self').resolve().name}"

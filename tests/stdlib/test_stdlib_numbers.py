@@ -7,6 +7,7 @@ from stdlib_programs import Probe, compiled, module, numbers
 
 from optdsl import resources
 from optdsl.semantics import model
+from optdsl.semantics.kinds import KERNEL_KINDS
 from optdsl.targets import registry
 from optdsl.targets.registry import Status
 
@@ -57,6 +58,13 @@ def test_exids_are_those_that_the_clash_check_knows() -> None:
 )
 def test_exids_have_the_names_of_the_registry(name: str, words: str) -> None:
     assert registry.EXIDS_16[numbers("exids")[name]].name == words
+
+
+def test_an_option_with_the_name_of_its_number_is_the_assigned_one() -> None:
+    kinds = {f"kind {kind}": name for name, kind in numbers("kinds").items() if kind not in KERNEL_KINDS | {253, 254}}
+    exids = {f"kind experimental 0x{exid:04X}": name for name, exid in numbers("exids").items()}
+    for kind, name in (kinds | exids).items():
+        compiled(f"option {name} {{ {kind} layout {{ value : u8 }} receive {{ socket.priority = value }} }}")
 
 
 @pytest.mark.parametrize(
