@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from optdsl.diagnostics.model import Diagnostic, Suggestion
 from optdsl.source import Source, Span
 
+ENDS_EARLY = "OPT0102"
+"""The code of a text that ends inside a construct."""
+
 
 def unexpected(span: Span, found: str, expected: Sequence[str], suggestion: Suggestion | None = None) -> Diagnostic:
     """A token where the grammar has no place for it."""
@@ -27,7 +30,7 @@ def unexpected_end(span: Span, expected: Sequence[str], opened: Span | None) -> 
     from optdsl.diagnostics.model import Label
 
     labels = (Label(opened, "this is never closed"),) if opened else ()
-    return Diagnostic("OPT0102", "the file ends too early", span, f"expected {_either(expected)}", labels)
+    return Diagnostic(ENDS_EARLY, "the file ends too early", span, f"expected {_either(expected)}", labels)
 
 
 def bad_character(span: Span, suggestion: Suggestion | None = None) -> Diagnostic:

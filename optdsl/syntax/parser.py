@@ -21,6 +21,10 @@ from optdsl.syntax.tables import END, WORD, tables
 MOST_FURTHER = 4
 """Syntax errors that are told of a file behind the first one."""
 _OPTION = r"^(?:option|path_manager)\s+\w+\s*\{"
+_RESUMED = (
+    rf"{_OPTION}|^[ \t]+(?:layout\s*\{{|(?:param|state)\s+\w+\s*:|send\s+(?:on|from)\b"
+    r"|receive\b(?=[^:=\n]*\{)|on\s+\w+(?=[^:=\n]*\{))"
+)
 DEEPEST = 100
 """Blocks, brackets and operators may nest this deep: more is a mistake or an attack that would exhaust the stack."""
 
@@ -98,25 +102,53 @@ def _parse_text(source: Source, text: str, builder: Builder) -> Any:
 
 
 def _further(source: Source, error: CompileError) -> list[Diagnostic]:
-    """The errors behind the first one. Only the start of an option is a safe place to go on from: inside one, an error
-    hides what belongs to what. Blanks take the place of what was read, so that places stay what they are."""
+    """The errors behind the first one, from safe places on: where an option begins, or a member on a line of its own.
+
+    Blanks take the place of what is left out, so that places stay what they are.
+    """
     from optdsl.syntax.declarations import TreeBuilder
 
     found: list[Diagnostic] = []
     begun = 0
     while len(found) < MOST_FURTHER and (span := error.diagnostics[0].span) is not None:
-        start = re.compile(_OPTION, re.MULTILINE).search(source.text, max(span.start, begun + 1))
+        start = re.compile(_RESUMED, re.MULTILINE).search(source.text, max(_first_on_line(span), begun + 1))
         if start is None:
             break
         begun = start.start()
+        text = _resumed(source.text, begun)
+        if not text:
+            continue
         try:
-            _parse_text(source, " " * begun + source.text[begun:], TreeBuilder(source))
+            _parse_text(source, text, TreeBuilder(source))
         except CompileError as next_error:
-            error = next_error
-            found.extend(error.diagnostics)
+            # An end that is missing may be what was left out.
+            if next_error.diagnostics[0].code != wording.ENDS_EARLY:
+                error = next_error
+                found.extend(error.diagnostics)
         else:
-            break
+            if len(text) == len(source.text):
+                break
     return found
+
+
+def _first_on_line(span: Span) -> int:
+    """Where a span's line begins, if nothing stands before it there; else its own start."""
+    line = span.source.text.rfind("\n", 0, span.start) + 1
+    return line if span.source.text[line : span.start].isspace() else span.start
+
+
+def _resumed(text: str, start: int) -> str:
+    """A text from `start` on. A member gets the head of its option before it, and nothing from the next option on; it
+    is nothing without such a head."""
+    if not text[start].isspace():
+        return " " * start + text[start:]
+    heads = list(re.finditer(_OPTION, text, re.MULTILINE))
+    before = [head for head in heads if head.start() < start]
+    end = next((head.start() for head in heads if head.start() > start), len(text))
+    if not before:
+        return ""
+    head = before[-1]
+    return " " * head.start() + head.group() + " " * (start - head.end()) + text[start:end]
 
 
 def _bad_character(source: Source, position: int) -> Diagnostic:
