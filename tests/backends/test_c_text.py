@@ -269,8 +269,9 @@ def test_what_has_no_effect_is_left_out() -> None:
         AT.let("second", AT.local("first")),
         AT.assign("second", AT.binary("+", AT.local("second"), 1)),
         DeclareBuffer(AT.span, "nothing", 8),
+        AT.store(behind("row", "word"), 1),
         AT.leave(),
-    ) == "return;"  # fmt: skip
+    ) == "row->word = 1;"  # fmt: skip
 
 
 def test_break_inside_of_a_switch_leaves_the_loop() -> None:

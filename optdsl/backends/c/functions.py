@@ -9,7 +9,7 @@ from optdsl.backends.c.frame import Frame
 from optdsl.backends.c.names import identifier
 from optdsl.backends.c.statements import StatementWriter
 from optdsl.backends.c.writer import Writer, comment
-from optdsl.ir.ops import Call, Context, Parameter
+from optdsl.ir.ops import Block, Call, Context, Parameter, Return
 
 
 def write_function(frame: Frame, writer: Writer, *, lines: bool) -> None:
@@ -27,10 +27,17 @@ def write_function(frame: Frame, writer: Writer, *, lines: bool) -> None:
             if function.is_independent and not frame.own.reads[parameter.name]:
                 # Or clang would have the callers pass anything, and the verifier checks all arguments.
                 writer.code(f'asm volatile("" : : "r"({frame.names.local(parameter.name)}));')
-        StatementWriter(frame, writer).body(function.body)
-        if function.is_independent and not jumps_away(function.body):
+        body = _without_last_return(function.body)
+        StatementWriter(frame, writer).body(body)
+        if function.is_independent and not jumps_away(body):
             writer.code("return 0;")
     writer.code("}")
+
+
+def _without_last_return(body: Block) -> Block:
+    """A body without a `return;` at its end."""
+    ends = bool(body) and isinstance(body[-1], Return) and body[-1].value is None
+    return body[:-1] if ends else body
 
 
 def _entry_signature(frame: Frame) -> str:
