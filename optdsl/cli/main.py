@@ -105,8 +105,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, ("note", _usage(self)), ("help", f"`{self.prog} --help` tells more"))
 
 
-def parsers(filled: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser of the whole command line, and those of the commands, of which only the `filled` have arguments."""
+def parsers(wanted: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of the whole command line, and those of some commands; the others are only named in its help."""
     width = max(map(len, COMMANDS))
     groups = "".join(f"\n\n{title}:\n{_table(tuple(group.items()), width)}" for title, group in GROUPS.items())
     whole = _Parser(
@@ -118,12 +118,12 @@ def parsers(filled: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str,
     whole.add_argument("--version", action="version", version=f"optdsl {__version__}", help="show the version and exit")
     adding = whole.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="optdsl")
     commands: dict[str, argparse.ArgumentParser] = {}
-    for name, text in COMMANDS.items():
+    for name in wanted:
+        text = COMMANDS[name]
         command = adding.add_parser(name, description=text[0].upper() + text[1:] + ".", allow_abbrev=False,
                                     formatter_class=_Formatter)  # fmt: skip
-        if name in filled:
-            module(name).add_arguments(command)
-            command.epilog = _examples(module(name).EXAMPLES) + _STATUSES
+        module(name).add_arguments(command)
+        command.epilog = _examples(module(name).EXAMPLES) + _STATUSES
         commands[name] = command
     return whole, commands
 
