@@ -56,5 +56,6 @@ def _kernel(text: str) -> KernelVersion:
     hints = [f"did you mean `{near}`?" for near in get_close_matches(text, known, n=1)]
     if isinstance(covered, KernelVersion):
         hints = [f"use `--kernel {covered}`: what runs on Linux {covered} runs on newer ones too"]
-    note = ("note", f"known versions: {', '.join(known)}")
+    first = found.known[0]
+    note = ("note", f"known versions: {', '.join(known)}; programs write and read options from {first} on")
     raise UsageError(f"unknown kernel version `{text}`", note, *(("help", hint) for hint in hints))

@@ -73,7 +73,6 @@ OPTION_KINDS = {
     22: Assignment("Record Boundaries", "Keith Scott"),
     23: Assignment("Corruption experienced", "Keith Scott"),
     24: Assignment("SNAP", "Vladimir Sukonnik"),
-    25: _obsolete("Unassigned (released 2000-12-18)", _IANA),
     26: Assignment("TCP Compression Filter", "Steve Bellovin"),
     27: Assignment("Quick-Start Response", "RFC 4782"),
     28: Assignment("User Timeout Option", "RFC 5482"),
