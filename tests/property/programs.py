@@ -60,7 +60,8 @@ class Programs:
 
     def _option(self, number: int, count: int) -> Piece:
         choose = self._choose
-        room = choose.one_of([4, 6, 8, 12, 16, 30, 34]) // count + 1
+        # Behind kind, length and an ExID of four bytes.
+        room = min(choose.one_of([4, 6, 8, 12, 16, 30, 34]) // count + 1, 34)
         layout = LayoutMaker(choose, room).make()
         values = declare(choose, layout)
         fields = Piece("layout", [], [Piece(each.declaration, is_fixed=True) for each in layout.fields], is_fixed=True)
