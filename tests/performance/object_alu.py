@@ -35,9 +35,16 @@ def arithmetic(word: Word, registers: list[int]) -> int:
         return (signed(left, bits) >> (right & (bits - 1))) & mask
     if word.operation == Alu.NEG:
         return -left & mask
-    if word.offset:
-        raise NotImplementedError("signed division")
+    if word.offset:  # of DIV and MOD: the signed ones
+        return _signed_division(word.operation == Alu.DIV, signed(left, bits), signed(right, bits)) & mask
     return _OPERATIONS[Alu(word.operation)](left & mask, right & mask, bits) & mask
+
+
+def _signed_division(wants_quotient: bool, left: int, right: int) -> int:
+    """Towards zero, as C; by zero it gives 0, and the dividend as the rest."""
+    quotient = abs(left) // abs(right) if right else 0
+    quotient = -quotient if (left < 0) != (right < 0) else quotient
+    return quotient if wants_quotient else left - quotient * right
 
 
 _OPERATIONS: Final[dict[Alu, Callable[[int, int, int], int]]] = {
@@ -55,11 +62,14 @@ _OPERATIONS: Final[dict[Alu, Callable[[int, int, int], int]]] = {
 }
 
 
+def distance(word: Word) -> int:
+    """The slots that a jump jumps, from the one behind it: the jump without a condition has a far form."""
+    return word.immediate if word.operation == Jump.JA and word.kind is Class.JMP32 else word.offset
+
+
 def taken(word: Word, registers: list[int]) -> bool:
     """Whether a jump jumps."""
     if word.operation == Jump.JA:
-        if word.kind is Class.JMP32:
-            raise NotImplementedError("a jump of 32 bits")
         return True
     bits = 64 if word.kind is Class.JMP else 32
     mask = (1 << bits) - 1

@@ -21,7 +21,7 @@ from optdsl.elf.object import read_object
 from optdsl.ir.invocation import Invocation, SockOpsContext
 from optdsl.targets.sockops import CONTEXT_FIELDS
 from optdsl.uapi import HELPER_NAMES
-from performance.object_alu import MASK_32, MASK_64, arithmetic, taken
+from performance.object_alu import MASK_32, MASK_64, arithmetic, distance, taken
 from performance.object_memory import ObjectMemory
 
 _STACK_SIZE: Final = 512
@@ -115,7 +115,7 @@ class ObjectMachine:
                 case Class.JMP | Class.JMP32 if word.operation == Jump.CALL:
                     registers[0] = self._any_call(word, function, registers, run)
                 case _:
-                    slot += word.offset if taken(word, registers) else 0
+                    slot += distance(word) if taken(word, registers) else 0
 
     def _address(self, word: Word, function: Function) -> int:
         """The immediate of a wide load, or the map or variable that it refers to."""

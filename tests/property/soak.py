@@ -70,13 +70,18 @@ class State:
         new.replace(self._path)
 
 
+def _said(detail: str) -> list[str]:
+    """The first lines of what went wrong, of a traceback the last, without the folders of this machine."""
+    lines = [re.sub(r"(?:/[\w.+-]+)+/", "", each.strip()) for each in detail.splitlines() if each.strip()]
+    return lines[-1:] if lines and lines[0].startswith("Traceback") else lines[:2]
+
+
 def write_regression(result: Result, folder: Path = REGRESSIONS) -> Path:
     """Keeps a failing program as a case for ever."""
     text = result.smaller or result.text
     first = f"{NO_TIMESTAMPS}\n" if text.startswith(NO_TIMESTAMPS) else ""
-    lines = [each for each in result.detail.splitlines() if each.strip()][:2]
-    header = [f"seed {result.job.seed}", f"failed: {result.what}", *lines]
-    comment = "".join(f"// {line.strip()[:110]}\n" for line in header)
+    header = [f"seed {result.job.seed}", f"failed: {result.what}", *_said(result.detail)]
+    comment = "".join(f"// {line[:110]}\n" for line in header)
     name = re.sub(r"\W+", "_", result.what.lower()).strip("_")
     path = folder / f"{name}_{result.job.seed}.opt"
     path.write_text(first + comment + text.removeprefix(first), encoding="utf-8")
