@@ -82,6 +82,17 @@ class Comparison(Enum):
     GT = ">"
     GE = ">="
 
+    @property
+    def negated(self) -> Comparison:
+        """What holds where this does not."""
+        return _NEGATED[self]
+
+
+_NEGATED = {
+    Comparison.EQ: Comparison.NE, Comparison.NE: Comparison.EQ, Comparison.LT: Comparison.GE,
+    Comparison.GE: Comparison.LT, Comparison.GT: Comparison.LE, Comparison.LE: Comparison.GT,
+}  # fmt: skip
+
 
 @record
 class Const:

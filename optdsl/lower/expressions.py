@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 from optdsl.ir import ops
 from optdsl.lower.builder import FunctionBuilder, Words, all_of, binary, compare, const, differs, equals
+from optdsl.lower.conditions import denies
 from optdsl.lower.memory import Memory
 from optdsl.lower.prefixes import in_constant_prefixes, in_param_prefixes
 from optdsl.lower.reads import Reader
 from optdsl.lower.uses import nodes
 from optdsl.lower.values import MAPPED, split
-from optdsl.lower.walk import denies
 from optdsl.record import record
 from optdsl.semantics import model
 from optdsl.semantics.types import BoolType, BytesType

@@ -15,10 +15,6 @@ from optdsl.semantics.ranges import Interval
 from optdsl.semantics.types import BoolType, BytesType, EnumType, NumberType
 from optdsl.targets import Attribute
 
-_NEGATED = {
-    Comparison.EQ: Comparison.NE, Comparison.NE: Comparison.EQ, Comparison.LT: Comparison.GE,
-    Comparison.GE: Comparison.LT, Comparison.GT: Comparison.LE, Comparison.LE: Comparison.GT,
-}  # fmt: skip
 _MIRRORED = {
     Comparison.EQ: Comparison.EQ, Comparison.NE: Comparison.NE, Comparison.LT: Comparison.GT,
     Comparison.GT: Comparison.LT, Comparison.LE: Comparison.GE, Comparison.GE: Comparison.LE,
@@ -134,7 +130,7 @@ def assume(facts: Facts, condition: model.Expression, holds: bool, layout: model
         case model.Logic():
             return _assume_logic(facts, condition, holds, layout)
         case model.Compare():
-            comparison = condition.comparison if holds else _NEGATED[condition.comparison]
+            comparison = condition.comparison if holds else condition.comparison.negated
             facts = _assume_order(facts, comparison, condition.left, condition.right)
             facts = _assume_comparison(facts, comparison, condition.left, condition.right, layout)
             return _assume_comparison(facts, _MIRRORED[comparison], condition.right, condition.left, layout)

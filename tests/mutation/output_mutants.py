@@ -154,10 +154,10 @@ _LLVM_MUTANTS: Final = (
 _C_MUTANTS: Final = (
     Mutant(
         "negated-compare",
-        "C: the opposite of `<` is `>`",
-        "optdsl/backends/c/conditions.py",
-        "ops.Comparison.LT: ops.Comparison.GE,",
-        "ops.Comparison.LT: ops.Comparison.GT,",
+        "the opposite of `<` is `>`",
+        "optdsl/ir/ops_values.py",
+        "Comparison.LT: Comparison.GE,",
+        "Comparison.LT: Comparison.GT,",
         (_C_COMPUTES,),
     ),
     Mutant(

@@ -15,9 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from optdsl.ir import ops
 from optdsl.ir.program import Function, Program
-from optdsl.ir.walk import statements
-from optdsl.record import fields, is_record, record
-from optdsl.source import Span
+from optdsl.ir.walk import operations, statements
+from optdsl.record import record
 
 _USES_CONTEXT = (
     ops.Context, ops.GetStorage, ops.SetCallbackFlags, ops.ReserveOption, ops.StoreOption, ops.LoadOption,
@@ -64,17 +63,6 @@ def analyse(program: Program) -> Facts:
     )
 
 
-def nodes(part: object) -> Iterator[object]:
-    """Every operation in a part of the IR: `part` itself first, then what is in it, in the order of the text."""
-    if isinstance(part, tuple):
-        for element in part:
-            yield from nodes(element)
-    elif is_record(part) and not isinstance(part, Span):
-        yield part
-        for name in fields(part):
-            yield from nodes(getattr(part, name))
-
-
 def written_name(statement: object) -> str | None:
     """The local name that a statement sets."""
     match statement:
@@ -96,7 +84,7 @@ def written_name(statement: object) -> str | None:
 
 def read_names(part: object) -> Iterator[str]:
     """The local names that a part of the IR uses, with repetitions."""
-    for node in nodes(part):
+    for node in operations(part):
         match node:
             case ops.Local(name=name) | ops.PointerRoot(name=name) | ops.BufferRoot(name=name):
                 yield name
@@ -107,7 +95,7 @@ def read_names(part: object) -> Iterator[str]:
 
 
 def _function_facts(function: Function) -> FunctionFacts:
-    body = list(nodes(function.body))
+    body = list(operations(function.body))
     tested = {
         node.value.name for node in body if isinstance(node, ops.IsNegative) and isinstance(node.value, ops.Local)
     }
@@ -176,7 +164,7 @@ def _needs_context(program: Program, calls: Mapping[str, Iterable[str]]) -> set[
     for function in program.functions:  # callees first
         itself = any(
             isinstance(node, _USES_CONTEXT) or (isinstance(node, ops.IsNull) and node.pointer == "ctx.sk")
-            for node in nodes(function.body)
+            for node in operations(function.body)
         )
         if itself or not found.isdisjoint(calls[function.name]):
             found.add(function.name)
@@ -231,11 +219,11 @@ def leading(body: ops.Block) -> int:
 
 
 def _branches(part: object) -> bool:
-    return any(isinstance(node, ops.Select | ops.Both | ops.Either) for node in nodes(part))
+    return any(isinstance(node, ops.Select | ops.Both | ops.Either) for node in operations(part))
 
 
 def _fields_read(part: object) -> Iterator[str]:
-    for node in nodes(part):
+    for node in operations(part):
         if isinstance(node, ops.Context):
             yield node.field
         elif isinstance(node, ops.SetCallbackFlags):

@@ -11,14 +11,6 @@ from optdsl.backends.c.places import Print, locate
 from optdsl.ir import ops
 from optdsl.ir.types import Scalar
 
-_OPPOSITE = {
-    ops.Comparison.EQ: ops.Comparison.NE,
-    ops.Comparison.NE: ops.Comparison.EQ,
-    ops.Comparison.LT: ops.Comparison.GE,
-    ops.Comparison.GE: ops.Comparison.LT,
-    ops.Comparison.GT: ops.Comparison.LE,
-    ops.Comparison.LE: ops.Comparison.GT,
-}
 _EQUALITY = (ops.Comparison.EQ, ops.Comparison.NE)
 
 
@@ -67,7 +59,7 @@ def _negated(frame: Frame, show: Print, condition: ops.Condition) -> Expression:
         case ops.Always():
             return _truth("0" if condition.holds else "1", Binding.POSTFIX)
         case ops.Compare():
-            return _compare(frame, show, condition, _OPPOSITE[condition.comparison])
+            return _compare(frame, show, condition, condition.comparison.negated)
         case ops.Not():
             return condition_expression(frame, condition.condition, show)
         case ops.IsNegative():

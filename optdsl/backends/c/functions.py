@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from optdsl.backends.c.analysis import nodes
 from optdsl.backends.c.blocks import jumps_away
 from optdsl.backends.c.declarations import pointer_to
 from optdsl.backends.c.frame import Frame
@@ -10,6 +9,7 @@ from optdsl.backends.c.names import identifier
 from optdsl.backends.c.statements import StatementWriter
 from optdsl.backends.c.writer import Writer, comment
 from optdsl.ir.ops import Block, Call, Context, Parameter, Return
+from optdsl.ir.walk import operations
 
 
 def write_function(frame: Frame, writer: Writer, *, lines: bool) -> None:
@@ -41,7 +41,7 @@ def _without_last_return(body: Block) -> Block:
 
 
 def _entry_signature(frame: Frame) -> str:
-    is_read = any(isinstance(node, Context | Call) for node in nodes(frame.function.body))
+    is_read = any(isinstance(node, Context | Call) for node in operations(frame.function.body))
     unused = "" if is_read else " __maybe_unused"
     return f"int {identifier(frame.function.name)}(struct bpf_sock_ops *ctx{unused})"
 
