@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import sys
-import termios
 from pathlib import Path
 
 import pytest
-from cli_run import BAD, run, write
-
-_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES")
-
-
-def on_terminal(
-    *arguments: str, cwd: Path, columns: int, only_stderr: bool = False, env: dict[str, str] | None = None
-) -> str:
-    """What a command prints on a terminal of some width, as the terminal gets it."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    clean = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
-    try:
-        subprocess.run(
-            [sys.executable, "-m", "optdsl", *arguments], cwd=cwd, check=False, timeout=60,
-            stdout=subprocess.DEVNULL if only_stderr else theirs, stderr=theirs,
-            env={**clean, "TERM": "xterm", **(env or {})},
-        )  # fmt: skip
-    finally:
-        os.close(theirs)
-    data = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            data += chunk
-    except OSError:  # the end, as Linux tells it for terminals
-        pass
-    os.close(ours)
-    return data.decode().replace("\r\n", "\n")
+from cli_run import BAD, on_terminal, run, write
 
 
 def plain(text: str) -> str:
@@ -64,7 +30,7 @@ def plain(text: str) -> str:
 )
 def test_who_gets_colours(env: dict[str, str], terminal: bool, pipe: bool, tmp_path: Path) -> None:
     write(tmp_path, "bad.opt", BAD)
-    assert ("\x1b[1;31merror" in on_terminal("check", "bad.opt", cwd=tmp_path, columns=100, env=env)) == terminal
+    assert ("\x1b[1;31merror" in on_terminal("check", "bad.opt", cwd=tmp_path, columns=100, env=env).stdout) == terminal
     assert ("\x1b" in run("check", "bad.opt", cwd=tmp_path, env=env).stderr) == pipe
 
 
@@ -73,7 +39,7 @@ def test_the_width_is_that_of_the_terminal_that_shows_it(only_stderr: bool, tmp_
     text = BAD.replace("send on ack", "\n" + " " * 90 + "send on ack")
     write(tmp_path, "bad.opt", text)
     for columns in (60, 90, 200):
-        shown = plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=columns, only_stderr=only_stderr))
+        shown = plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=columns, only_stderr=only_stderr).stdout)
         snippet, marks = next(
             pair for pair in zip(shown.split("\n"), shown.split("\n")[1:], strict=False) if "^" in pair[1]
         )
@@ -84,16 +50,19 @@ def test_the_width_is_that_of_the_terminal_that_shows_it(only_stderr: bool, tmp_
 
 def test_columns_override_the_terminal_and_no_size_means_the_default(tmp_path: Path) -> None:
     write(tmp_path, "bad.opt", BAD.replace("send on ack", "\n" + " " * 40 + "send on ack"))
-    narrow = plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=200, env={"COLUMNS": "50"}))
+    narrow = plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=200, env={"COLUMNS": "50"}).stdout)
     assert "..." in narrow
-    assert "..." not in plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=0))
-    assert "..." not in plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=200, env={"COLUMNS": "wide"}))
+    assert "..." not in plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=0).stdout)
+    wide = on_terminal("check", "bad.opt", cwd=tmp_path, columns=200, env={"COLUMNS": "wide"})
+    assert "..." not in plain(wide.stdout)
+        on_terminal("check", "bad.opt", cwd=tmp_path, columns=200, env={"COLUMNS": "wide"}).stdout
+    )
 
 
 def test_tabs_wide_and_combining_characters_stay_above_their_marks(tmp_path: Path) -> None:
     line = "\tsend on ack { /// 語\U0001f600e\u0301\n\t\tvalue = wanted + 1 }"
     write(tmp_path, "bad.opt", BAD.replace("    send on ack { value = wanted + 1 }", line.replace("/// ", "// ")))
-    shown = plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=100)).split("\n")
+    shown = plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=100).stdout).split("\n")
     at = next(number for number, row in enumerate(shown) if "^" in row)
     assert "\t" not in "".join(shown)
     assert shown[at - 1][shown[at].index("^") :].startswith("wanted + 1")

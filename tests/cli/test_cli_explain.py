@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from cli_run import BAD, run, write
+from cli_run import BAD, on_terminal, run, write
 
 from optdsl.diagnostics.explain import every_page, page
 from optdsl.resources import page_codes, page_text
 
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def on_terminal(*arguments: str, cwd: Path, **environment: str) -> str:
-    """What a command writes to a terminal of 100 columns."""
-    ours, theirs = pty.openpty()
-    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "OPTDSL_DEBUG")}
-    command = [sys.executable, "-m", "optdsl", *arguments]
-    with subprocess.Popen(
-        command, cwd=cwd, stdout=theirs, stderr=subprocess.PIPE,
-        env={**clean, "TERM": "xterm", "COLUMNS": "100", "LINES": "24", **environment},
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        written = b""
-        try:
-            while piece := os.read(ours, 4096):
-                written += piece
-        except OSError:  # the terminal of a process that has ended
-            pass
-        os.close(ours)
-        assert process.stderr is not None
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
-    return written.decode().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("word", ["OPT0203", "opt0203", "0203", "203"])
@@ -87,7 +60,9 @@ def test_what_a_failed_check_points_at_can_be_typed(tmp_path: Path) -> None:
 
 
 def test_colours_on_a_terminal(tmp_path: Path) -> None:
-    written = on_terminal("explain", "OPT0203", cwd=tmp_path)
+    done = on_terminal("explain", "OPT0203", cwd=tmp_path)
+    assert done.returncode == 0
+    written = done.stdout
     assert written.startswith("\x1b[1mOPT0203: value may not fit\x1b[0m\n\n")
     assert "\x1b[1;31mWrong\x1b[0m\n\n    \x1b[1mlayout\x1b[0m {\n" in written
     assert "```" not in written
@@ -96,7 +71,8 @@ def test_colours_on_a_terminal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colours_where_they_are_not_wanted(environment: dict[str, str], tmp_path: Path) -> None:
-    assert on_terminal("explain", "OPT0203", cwd=tmp_path, **environment) == page_text("OPT0203")
+    done = on_terminal("explain", "OPT0203", cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stdout) == (0, page_text("OPT0203"))
 
 
 def test_no_library_for_colours_where_there_are_none(tmp_path: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from cli_run import BAD, GOOD, run, write
+from cli_run import BAD, GOOD, on_terminal, run, write
 
 from optdsl.cli.errors import InputError
 from optdsl.cli.main import main
@@ -152,38 +151,20 @@ def test_new_files_have_ordinary_permissions(tmp_path: Path) -> None:
     assert (tmp_path / "out.o").stat().st_mode & 0o777 == 0o640
 
 
-def _on_a_terminal(*arguments: str, cwd: Path, **env: str) -> str:
-    """What a command prints on a terminal of 80 columns."""
-    ours, theirs = pty.openpty()
-    clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    subprocess.run(
-        [sys.executable, "-m", "optdsl", *arguments], cwd=cwd, stdout=theirs, stderr=theirs, check=False,
-        env={**clean, "TERM": "xterm", "COLUMNS": "80", **env},
-    )  # fmt: skip
-    os.close(theirs)
-    data = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            data += chunk
-    except OSError:  # the end, as Linux tells it for terminals
-        pass
-    os.close(ours)
-    return data.decode().replace("\r\n", "\n")
-
-
 def test_colours_on_a_terminal_unless_they_are_unwanted(tmp_path: Path) -> None:
     write(tmp_path, "bad.opt", BAD)
     plain = run("check", "bad.opt", cwd=tmp_path).stderr
     assert "\x1b" not in plain
-    colored = _on_a_terminal("check", "bad.opt", cwd=tmp_path)
+    colored = on_terminal("check", "bad.opt", cwd=tmp_path, columns=80).stdout
     assert colored.startswith("\x1b[1;31merror[OPT0203]\x1b[0m")
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
-    assert _on_a_terminal("check", "bad.opt", cwd=tmp_path, NO_COLOR="1") == plain
-    assert _on_a_terminal("check", "bad.opt", cwd=tmp_path, TERM="dumb") == plain
+    assert on_terminal("check", "bad.opt", cwd=tmp_path, columns=80, env={"NO_COLOR": "1"}).stdout == plain
+    assert on_terminal("check", "bad.opt", cwd=tmp_path, columns=80, env={"TERM": "dumb"}).stdout == plain
 
 
 def test_an_object_is_not_poured_onto_a_terminal(tmp_path: Path) -> None:
-    told = _on_a_terminal("compile", write(tmp_path, "good.opt", GOOD), "-o", "-", cwd=tmp_path, NO_COLOR="1")
+    name, env = write(tmp_path, "good.opt", GOOD), {"NO_COLOR": "1"}
+    told = on_terminal("compile", name, "-o", "-", cwd=tmp_path, columns=80, env=env).stdout
     assert told == "error: an object is not for a terminal to show\n  = help: use `--emit asm`, or a pipe\n"
 
 
