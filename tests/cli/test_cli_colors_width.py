@@ -55,8 +55,6 @@ def test_columns_override_the_terminal_and_no_size_means_the_default(tmp_path: P
     assert "..." not in plain(on_terminal("check", "bad.opt", cwd=tmp_path, columns=0).stdout)
     wide = on_terminal("check", "bad.opt", cwd=tmp_path, columns=200, env={"COLUMNS": "wide"})
     assert "..." not in plain(wide.stdout)
-        on_terminal("check", "bad.opt", cwd=tmp_path, columns=200, env={"COLUMNS": "wide"}).stdout
-    )
 
 
 def test_tabs_wide_and_combining_characters_stay_above_their_marks(tmp_path: Path) -> None:
