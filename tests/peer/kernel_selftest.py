@@ -24,6 +24,8 @@ EVERY_PACKET: Final = "test_misc_tcp_hdr_options"
 
 _SOURCES: Final = Path("/usr/src")
 _SELFTESTS: Final = "tools/testing/selftests/bpf"
+_UAPI: Final = "tools/include/uapi/linux/bpf.h"
+"""The programs use what their own kernel's header declares, which may be newer than the one of this machine."""
 _HEADER: Final = "test_tcp_hdr_options.h"
 _INSTALL: Final = "Debian: apt install linux-source clang libbpf-dev linux-libc-dev"
 _EXTRACT_TIMEOUT: Final = 110.0
@@ -80,19 +82,19 @@ def _cache() -> Path:
 
 
 def _package_version(tarball: Path) -> str:
-    """A folder name for what is in the tarball: package and version, such as `linux-source-6.1_6.1.90-1`."""
+    """A folder name for what is taken out of the tarball, such as `linux-source-6.1_6.1.90-1_uapi`."""
     package = tarball.name.partition(".tar.")[0]
     done = tools.run(["dpkg-query", "-W", "-f", "${Version}", package])
     if done.returncode or not done.stdout:
         raise KernelError(f"{tarball} belongs to no Debian package", errno.ENOENT, done.stderr)
-    return f"{package}_{done.stdout.strip().replace(':', '_')}"
+    return f"{package}_{done.stdout.strip().replace(':', '_')}_uapi"
 
 
 def _extract(tarball: Path, scratch: Path) -> Path:
     """Takes out the programs and lays them beside their header, as their `#include` lines expect."""
     root = tarball.name.partition(".tar.")[0]
     members = [_HEADER, *(f"progs/{program}.c" for program in (ESTABLISHMENT, EVERY_PACKET))]
-    names = [f"{root}/{_SELFTESTS}/{member}" for member in members]
+    names = [f"{root}/{_UAPI}", *(f"{root}/{_SELFTESTS}/{member}" for member in members)]
     # With --occurrence tar stops at the last of the names instead of reading to the end.
     done = tools.run(
         ["tar", "--extract", "--occurrence=1", f"--file={tarball}", f"--directory={scratch}", *names],
@@ -101,8 +103,10 @@ def _extract(tarball: Path, scratch: Path) -> Path:
     if done.returncode:
         raise KernelError(f"cannot extract the selftests from {tarball}", message=done.stderr)
     ready = scratch / "ready"
-    ready.mkdir()
-    for name in names:
+    header, *programs = names
+    (ready / "include" / "linux").mkdir(parents=True)
+    shutil.move(scratch / header, ready / "include" / "linux")
+    for name in programs:
         shutil.move(scratch / name, ready)
     # glibc's headers take BPF for a 32-bit machine, whose list of missing functions is empty here as elsewhere.
     stubs = ready / "include" / "gnu" / "stubs-32.h"
