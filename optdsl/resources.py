@@ -1,6 +1,7 @@
-"""Where the files that travel with the package are: the grammar, the standard library, the samples, the pages.
+"""Where the files that travel with the package are: the grammar, the standard library, the samples, the patches of the
+kernel, the pages.
 
-In a checkout the first three stand at the top level; in a wheel they are inside the package (see `pyproject.toml`).
+In a checkout the first four stand at the top level; in a wheel they are inside the package (see `pyproject.toml`).
 The pages about diagnostics stand beside the modules that word them.
 """
 
@@ -15,7 +16,7 @@ _PAGES = _PACKAGE / "diagnostics" / "pages"
 
 @cache
 def folder(name: str) -> Path:
-    """The folder `grammar`, `stdlib` or `samples`."""
+    """The folder `grammar`, `stdlib`, `samples` or `kernel-patches`."""
     packaged = _PACKAGE / "_data" / name
     return packaged if packaged.is_dir() else _PACKAGE.parent / name
 

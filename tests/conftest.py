@@ -1,7 +1,8 @@
 """What all tests share: golden files that `--update-golden` rewrites, and kernel tests that skip or fail with a reason.
 
 Tests marked `kernel` need root, BPF and network namespaces. Where those are missing they are skipped with the reason,
-and with `OPTDSL_REQUIRE_KERNEL=1` (as in CI) they fail instead.
+and with `OPTDSL_REQUIRE_KERNEL=1` (as in CI) they fail instead. Tests marked `lab` boot the kernel of `optdsl lab`;
+they are skipped until it has been built, and with that variable it is built before the first test.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     kernel_items = [item for item in items if item.get_closest_marker("kernel")]
+    if any(item.get_closest_marker("lab") for item in items):
+        _skip_without_lab([item for item in items if item.get_closest_marker("lab")])
     if not kernel_items:
         return
     from optdsl.kernel.probe import why_not_kernel_tests
@@ -44,3 +47,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"kernel tests are required but cannot run: {reason}")
     for item in kernel_items:
         item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _skip_without_lab(items: list[pytest.Item]) -> None:
+    from optdsl.lab.errors import LabError
+    from optdsl.lab.kernels import find_built
+
+    if os.environ.get("OPTDSL_REQUIRE_KERNEL") == "1":
+        return
+    try:
+        reason = None if find_built() else "the kernel of the lab has not been built: `optdsl lab build`"
+    except LabError as error:
+        reason = str(error)
+    if reason is not None:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Builds the kernel of the lab where it must be there, before a timeout of a test could count."""
+    required = os.environ.get("OPTDSL_REQUIRE_KERNEL") == "1" and not session.config.getoption("collectonly")
+    if required and any(item.get_closest_marker("lab") for item in session.items):
+        from optdsl.lab.errors import LabError
+        from optdsl.lab.kernels import ensure_built
+
+        try:
+            ensure_built()
+        except LabError as error:
+            raise pytest.UsageError(f"the kernel of the lab is required but cannot be built: {error}") from None

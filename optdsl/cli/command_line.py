@@ -36,5 +36,10 @@ def _values() -> dict[str, Value]:
         "VERSION": Words(tuple(map(str, KNOWN_KERNELS))),
         "TARGET": Words(tuple(targets)),
         "NAME": Free(),
+        "SIZE": Free(),
+        "SECONDS": Free(),
+        "lab run COMMAND": Files(),
+        "lab run FILE": Files(),
+        "lab shell FILE": Files(),
         "N": Free(),
     }

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
-    """Exit statuses. The last three follow conventions of BSD's sysexits and of shells (128 + signal)."""
+    """Exit statuses. From 70 on they follow conventions of BSD's sysexits, timeout(1) and shells (128 + signal)."""
 
     OK = 0
     INPUT = 1
@@ -14,6 +14,11 @@ class Status(IntEnum):
     USAGE = 2
     """The command line asks for what does not exist."""
     INTERNAL = 70
+    KERNEL_CRASHED = 71
+    """A kernel of the lab panicked, or went away before the command that it ran ended."""
+    KERNEL_COMPLAINED = 72
+    """The command succeeded, but the kernel of the lab found something wrong with itself."""
+    TIMED_OUT = 124
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 

@@ -27,6 +27,7 @@ GROUPS = {
         "verify": "ask the kernel's verifier, and show what it rejects at its line",
         "param": "show and set the params of a loaded program",
         "demo": "compile .opt files and show them at work between two hosts",
+        "lab": "build a kernel with more for TCP options, and run commands on it",
     },
     "look up": {
         "explain": "explain the code of an error or warning, with an example",
@@ -83,7 +84,7 @@ def _run(argv: list[str]) -> int:
         terminal.write("")
         return Status.OK
     if unknown:
-        raise _unknown_arguments(unknown, commands[chosen] if chosen else whole)
+        raise _unknown_arguments(unknown, _innermost(commands[chosen], arguments) if chosen else whole)
     if arguments.command is None:
         whole.print_help(sys.stderr)
         return Status.USAGE
@@ -143,6 +144,15 @@ def _examples(examples: Sequence[tuple[str, str]]) -> str:
 def _table(rows: Sequence[tuple[str, str]], width: int = 0) -> str:
     width = max(width, *(len(left) for left, _ in rows))
     return "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)
+
+
+def _innermost(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> argparse.ArgumentParser:
+    """The parser that had the last word: of a command with actions, that of the action."""
+    for each in parser._actions:
+        if isinstance(each, argparse._SubParsersAction):
+            action: argparse.ArgumentParser = each.choices[getattr(arguments, each.dest)]
+            return action
+    return parser
 
 
 def _unknown_arguments(unknown: Sequence[str], parser: argparse.ArgumentParser) -> UsageError:

@@ -61,6 +61,14 @@ class Command:
     arguments: tuple[Argument, ...] = ()
     examples: tuple[tuple[str, str], ...] = ()
     """Command lines, each with what it does."""
+    actions: tuple[Command, ...] = ()
+    """What a command with actions can do, each as a command of its own such as `lab run`. The command itself has all
+    their options, and first of its arguments the action."""
+
+    @property
+    def spelled_out(self) -> tuple[Command, ...]:
+        """The actions, or of a command without any the command."""
+        return self.actions or (self,)
 
 
 @record
@@ -89,16 +97,30 @@ def command(
     the parser itself lists choices. What it does not tell may be any file.
     """
     options, arguments = [], []
+    actions: tuple[Command, ...] = ()
     for action in _actions(parser):
+        if isinstance(action, argparse._SubParsersAction):
+            actions = tuple(
+                command(f"{name} {word}", (each.description or "").rstrip("."), each, values)
+                for word, each in action.choices.items()
+            )
+            arguments.append(Argument(_metavar(action), _words(action), Words(tuple(action.choices))))
+            continue
         value = _value(name, action, values)
         words = _words(action)
         if action.option_strings:
             takes = value if action.nargs != 0 else None
             options.append(Option(tuple(action.option_strings), words, _metavar(action) if takes else "", takes))
         else:
-            repeats, required = action.nargs in ("+", "*"), action.nargs not in ("?", "*")
+            repeats, required = action.nargs in ("+", "*", argparse.REMAINDER), action.nargs not in ("?", "*")
             arguments.append(Argument(_metavar(action), words, value, repeats, required))
-    return Command(name, text, tuple(options), tuple(arguments), examples)
+    known = {option.spellings for option in options}
+    options += {each.spellings: each for one in actions for each in one.options if each.spellings not in known}.values()
+    longest: tuple[Argument, ...] = ()
+    for each in actions:
+        longest = max(longest, each.arguments, key=len)
+    arguments += longest
+    return Command(name, text, tuple(options), tuple(arguments), examples, actions)
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

@@ -19,7 +19,7 @@ def manual(frame: str, line: CommandLine) -> str:
 
 
 def _synopsis(line: CommandLine) -> Iterator[str]:
-    for number, command in enumerate(line.commands):
+    for number, command in enumerate(each for whole in line.commands for each in whole.spelled_out):
         if number:
             yield ".br"
         yield f".B optdsl {command.name}"
@@ -38,7 +38,8 @@ def _commands(line: CommandLine) -> Iterator[str]:
     for title, commands in line.groups:
         yield f".SS {title[0].upper()}{title[1:]}"
         for command in commands:
-            yield from _command(command)
+            for each in command.spelled_out:
+                yield from _command(each)
 
 
 def _command(command: Command) -> Iterator[str]:
