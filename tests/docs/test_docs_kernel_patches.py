@@ -14,11 +14,11 @@ _DEFINE: Final = re.compile(r"#define\s+(\w+)\s+(0x[0-9a-f]+|\d+)\b")
 _UAPI: Final = ("include/uapi/linux/mptcp.h", "include/uapi/linux/tcp.h")
 _PAPERS: Final = {
     "0001": "about 100 and 75, for the MPTCP and the TCP option framework",
-    "0002": "about 300, together with 0003 and 0004: the path-manager framework",
-    "0005": "about 130",
-    "0006": "about 80, in the scheduler",
-    "0007": "about 70, together with 0008; the schedulers were there",
-    "0010": "94",
+    "0003": "about 300, together with 0004 and 0005: the path-manager framework",
+    "0006": "about 130",
+    "0007": "about 80, in the scheduler",
+    "0008": "about 70, together with 0009; the schedulers were there",
+    "0011": "94",
 }
 
 
