@@ -4,6 +4,8 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 # Debian packages: the compiler itself needs none of them, the demo and the kernel tests do.
 DEBIAN := bpftool clang curl fish iperf3 iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm mandoc nftables procps tcpdump tshark zsh
+# What the lab builds kernels with, and boots those of Debian in.
+DEBIAN += bc bison ccache flex gcc libc6-dev libelf-dev linux-source-6.12 make pahole patch perl qemu-system-x86 xz-utils zlib1g-dev
 
 .PHONY: demo test setup system check unit wheel golden soak mutants bench clean
 

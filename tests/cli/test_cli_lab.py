@@ -163,8 +163,8 @@ def test_a_shell(way: str, tmp_path: Path) -> None:
         (b"cat\r", b"cat\r\n"),
         (b"\x03", b"^C"),
         (b"echo st=$?\r", b"st=130"),
-        (b"cat &\r", b"[1] "),
-        (b"jobs; echo $((1+1))jobs\r", b"2jobs"),
+        (b"sleep 9999 &\r", b"[1] "),
+        (b"kill -9 %1; wait; echo $((1+1))jobs\r", b"2jobs"),
         (b"exit 9\r", b"exit"),
     ):
         os.write(terminal, keys)

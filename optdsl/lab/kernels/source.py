@@ -32,7 +32,7 @@ UNPACK: Final = (
     "--exclude=*/arch/[!ux]*/*.dts*",
     *(f"--exclude=*/drivers/{name}/*.[ch]" for name in _UNUSED_DRIVERS.split()),
     "--exclude=*/sound/*.[ch]",
-    "--exclude=*/Documentation/*.[rtsjp]*",
+    "--exclude=*/Documentation/[!n]*/*.[rtsjp]*",  # patches change what is in networking/
     "--exclude=*/tools/perf",
 )
 """Arguments of tar: what user-mode Linux is never built of, two thirds of the source, stays in the tarball. The

@@ -1,0 +1,1 @@
+"""Tests that run inside a kernel of the lab. `conftest` tells how."""
