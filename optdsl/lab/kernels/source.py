@@ -24,8 +24,7 @@ _PROGRAMS: Final = {
 }  # fmt: skip
 _HEADERS: Final = {"libelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "stdio.h": "libc6-dev"}
 _UNUSED_DRIVERS: Final = (
-    "accel clk comedi crypto gpu hwmon i2c iio infiniband input interconnect media memory mfd mtd net/ethernet "
-    "net/wireless nvme phy pinctrl platform power regulator scsi soc spi staging target usb video"
+    "accel comedi crypto gpu iio infiniband media mtd net/ethernet net/wireless nvme scsi staging target usb video"
 )
 UNPACK: Final = (
     "--exclude=*/arch/[!ux]*/*.[chS]",
