@@ -1,4 +1,4 @@
-"""The harness of this folder itself, on a kernel without patches."""
+"""The harness of this folder itself, in the lab."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from optdsl.lab.path_manager import endpoints, use_all_paths
 from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab, Shape
 
-KERNEL = "vanilla"
 ESTABLISHED_CALLBACKS = (4, 5)
 """BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB and BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB."""
 

@@ -14,7 +14,6 @@ from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.path_transfer import transfer
 from optdsl.lab.paths import MultipathLab, Shape
 
-KERNEL = "vanilla"
 CLOCK = 5e-6
 """Seconds: each reading of the clock costs 256 ns of simulated time, and nothing else costs any."""
 

@@ -21,7 +21,6 @@ _OUTCOMES = """
 import platform, sys, time
 import pytest
 
-KERNEL = "vanilla"
 
 @pytest.fixture
 def broken():
@@ -47,14 +46,12 @@ def test_has_a_broken_fixture(broken): ...
 """
 _COMPLAINS = """
 from pathlib import Path
-KERNEL = "vanilla"
 def test_complains():
     Path("/dev/kmsg").write_text("BUG: a complaint of this test\\\\n")
 def test_is_quiet(): ...
 """
 _PANICS = """
 from pathlib import Path
-KERNEL = "vanilla"
 def test_before(): ...
 def test_panics():
     Path("/proc/sysrq-trigger").write_text("c")
@@ -62,12 +59,11 @@ def test_after(): ...
 """
 _HANGS = """
 import time
-KERNEL, TIME, TIMEOUT = "vanilla", "real", 12
+TIME, TIMEOUT = "real", 12
 def test_hangs():
     time.sleep(600)
 """
 _NEEDS_A_PROGRAM = """
-KERNEL = "vanilla"
 def test_program(program):
     program("broken")
 """
@@ -76,7 +72,7 @@ def test_program(program):
 @pytest.fixture(scope="module")
 def kernel() -> Path:
     try:
-        return chosen_kernel(patches=False).folder
+        return chosen_kernel(patches=True).folder
     except NotRunError as error:
         if error.is_skip:
             pytest.skip(error.reason)

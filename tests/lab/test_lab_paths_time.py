@@ -22,7 +22,7 @@ _TRANSFER = Path(__file__).with_name("traced_transfer.py")
 @pytest.fixture(scope="module")
 def kernel() -> Kernel:
     try:
-        return chosen_kernel(patches=False)
+        return chosen_kernel(patches=True)
     except NotRunError as error:
         if error.is_skip:
             pytest.skip(error.reason)
