@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--capture",
         metavar="DIR",
         type=Path,
-        help="write what passes both ends of each path: DIR/path1-client.pcap, ...",
+        help="write what passes both ends of each path, as DIR/path1-client.pcap and so on",
     )
     parser.add_argument("--quiet", action="store_true", help="do not tell addresses and control groups first")
     parser.add_argument(
@@ -127,6 +126,8 @@ def _tell_drops(finished: Capture) -> None:
 
 def _run(words: list[str], lab: MultipathLab) -> int:
     """Runs the command with our streams, and returns its status as a shell tells it."""
+    import subprocess
+
     groups = {f"{host.name.upper()}_CGROUP": str(host.cgroup.path) for host in lab.hosts}
     try:
         status = subprocess.run(words, check=False, env={**os.environ, **groups}).returncode
