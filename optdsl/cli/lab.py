@@ -36,7 +36,7 @@ KERNELS = (BUILT, "debian-6.1", "debian-6.12")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command: an action, each with its own."""
-    adding = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    adding = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions", help="what to do")
     parsers = {
         name: adding.add_parser(
             name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False,
