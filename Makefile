@@ -5,9 +5,9 @@ PYTHON := $(VENV)/bin/python
 # Debian packages: the compiler itself needs none of them, the demo and the kernel tests do.
 DEBIAN := bpftool clang curl fish iperf3 iproute2 libbpf-dev libbpf1 linux-libc-dev linux-source-6.1 llvm mandoc nftables procps tcpdump tshark zsh
 # What the lab builds kernels with, and boots those of Debian in.
-DEBIAN += bc bison ccache flex gcc libc6-dev libelf-dev linux-source-6.12 make pahole patch perl qemu-system-x86 xz-utils zlib1g-dev
+DEBIAN += bc bison ccache ethtool flex gcc iptables iputils-ping libc6-dev libelf-dev linux-source-6.12 make pahole patch perl qemu-system-x86 xz-utils zlib1g-dev
 
-.PHONY: demo test setup system check unit wheel golden soak mutants bench clean
+.PHONY: demo test setup system check unit wheel golden soak mutants kernel-selftests bench clean
 
 demo: setup
 	@$(PYTHON) -m optdsl demo samples/delack.opt
@@ -54,6 +54,11 @@ soak: setup
 # Breaks the compiler in listed ways and shows which test notices each, as root; some minutes. MUTANTS='--only ceil'.
 mutants: setup
 	@PYTHONPATH=tests $(PYTHON) -m mutation.run $(MUTANTS)
+
+# The kernel's own MPTCP selftests without and with our patches, as kernel-patches/6.12/selftests.md keeps them; half an
+# hour for what has not been run before. SELFTESTS='--only pm_netlink.sh'.
+kernel-selftests: setup
+	@PYTHONPATH=tests $(PYTHON) -m kernel_selftests.compare $(SELFTESTS)
 
 # Writes docs/performance.md; ten minutes at most, on a machine that does nothing else.
 bench: setup
