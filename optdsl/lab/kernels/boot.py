@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Final, Literal
 from optdsl.lab.kernels import chance, source
 from optdsl.lab.kernels.errors import LabKernelError
 from optdsl.lab.kernels.kernel import Kernel
+from optdsl.lab.kernels.stream import Stream
 from optdsl.record import record
 
 Time = Literal["simulated", "real"]
@@ -170,7 +171,7 @@ class _Run:
         self.kernel, self.control, self.terminal, self.seed = kernel, control, terminal, seed
         self.log = bytearray()
         self.outputs = [
-            _Output(control / "out" / name, sink) for name, sink in zip(("stdout", "stderr"), sinks, strict=True)
+            Stream(control / "out" / name, sink) for name, sink in zip(("stdout", "stderr"), sinks, strict=True)
         ]
 
     def finish(self, arguments: list[str], timeout: float | None) -> Finished:
@@ -232,7 +233,7 @@ class _Run:
         """That of the kernel as a process of the host."""
         environment = {**os.environ, "TMPDIR": str(self.control)}
         if self.seed is not None:
-            fixed = str(chance.library(source.cache_folder()))
+            fixed = str(chance.shared_object(source.cache_folder()))
             environment["LD_PRELOAD"] = " ".join(filter(None, [fixed, environment.get("LD_PRELOAD")]))
             environment[chance.SEED] = str(self.seed)
         return environment
@@ -269,23 +270,6 @@ class _Run:
         if told and not told.isdecimal():
             raise LabKernelError(told)
         return int(told) if told else None
-
-
-class _Output:
-    """One stream of the command: a file that grows, and where it is passed on to."""
-
-    def __init__(self, path: Path, sink: BinaryIO | None) -> None:
-        self.file = path.open("rb")
-        self.sink = sink
-        self.seen = bytearray()
-
-    def look(self) -> None:
-        """Passes on what is new."""
-        if piece := self.file.read():
-            self.seen += piece
-            if self.sink is not None:
-                self.sink.write(piece)
-                self.sink.flush()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

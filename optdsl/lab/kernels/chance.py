@@ -50,7 +50,7 @@ ssize_t getrandom(void *buffer, size_t length, unsigned int flags)
 """
 
 
-def library(cache: Path) -> Path:
+def shared_object(cache: Path) -> Path:
     """The library, compiled at its first use into a folder. Raises LabKernelError if that fails."""
     result = cache / f"chance-{hashlib.sha256(_SOURCE.encode()).hexdigest()[:12]}.so"
     if result.exists():

@@ -23,6 +23,7 @@ from optdsl.lab.kernels.boot import CRASHED, TIMED_OUT, Finished
 from optdsl.lab.kernels.build import Tell, silent
 from optdsl.lab.kernels.errors import LabKernelError
 from optdsl.lab.kernels.initramfs import File, archive
+from optdsl.lab.kernels.stream import Stream
 
 QEMU: Final = "qemu-system-x86_64"
 _GLANCE: Final = 0.05
@@ -125,7 +126,7 @@ class _Machine:
         self.control = control
         for name in (*qemu_guest.PORTS, "console"):
             (control / name).touch()
-        self.streams = [_Stream(control / name, sink) for name, sink in zip(("stdout", "stderr"), sinks, strict=True)]
+        self.streams = [Stream(control / name, sink) for name, sink in zip(("stdout", "stderr"), sinks, strict=True)]
 
     def finish(self, arguments: list[str], timeout: float | None) -> Finished:
         """Starts the machine and waits for its end."""
@@ -187,20 +188,3 @@ class _Machine:
 
     def _text(self, name: str) -> str:
         return (self.control / name).read_bytes().decode(errors="replace").replace("\r\n", "\n")
-
-
-class _Stream:
-    """One stream of the command: a file that grows, and where it is passed on to."""
-
-    def __init__(self, path: Path, sink: BinaryIO | None) -> None:
-        self.file = path.open("rb")
-        self.sink = sink
-        self.seen = bytearray()
-
-    def look(self) -> None:
-        """Passes on what is new."""
-        if piece := self.file.read():
-            self.seen += piece
-            if self.sink is not None:
-                self.sink.write(piece)
-                self.sink.flush()
