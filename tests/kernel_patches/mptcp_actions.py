@@ -16,8 +16,9 @@ import socket
 import struct
 import time
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypeAlias
 
+from kernel_patches.mptcp_events import Kind
 from kernel_patches.programs import LoadedProgram
 from optdsl.record import record
 
@@ -34,19 +35,8 @@ _LATENCY: Final = 0.02
 """Seconds, two ticks."""
 
 
-class Event(IntEnum):
-    """enum mptcp_bpf_event."""
-
-    NEW_SESSION = 0
-    ESTABLISHED = 1
-    SESSION_CLOSED = 2
-    SUBFLOW_ADDED = 3
-    SYNACK = 4
-    SUBFLOW_CLOSED = 5
-    ADDR_ADDED = 6
-    ADDR_REMOVED = 7
-    DATA = 8
-    ACTION_FAILED = 9
+Event: TypeAlias = Kind
+"""What a step can wait for, beside callbacks."""
 
 
 class Callback(IntEnum):

@@ -47,4 +47,18 @@ static __always_inline bool load_suboption(struct bpf_sock_ops *ctx, void *optio
 	return bpf_load_hdr_opt(ctx, option, length, 0) == length;
 }
 
+/* What a program keeps for a connection, whichever of its subflows asks: storage of the msk */
+static __always_inline void *storage_of(struct bpf_sock_ops *ctx, void *map)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct mptcp_sock *msk;
+
+	if (!sk)
+		return NULL;
+	msk = bpf_skc_to_mptcp_sock(sk);
+	if (!msk)
+		return NULL;
+	return bpf_sk_storage_get(map, msk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+}
+
 #endif

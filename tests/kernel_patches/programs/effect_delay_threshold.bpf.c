@@ -47,15 +47,7 @@ static void write_threshold(struct bpf_sock_ops *ctx)
 
 static struct state *state_of(struct bpf_sock_ops *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-	struct mptcp_sock *msk;
-
-	if (!sk)
-		return NULL;
-	msk = bpf_skc_to_mptcp_sock(sk);
-	if (!msk)
-		return NULL;
-	return bpf_sk_storage_get(&states, msk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	return storage_of(ctx, &states);
 }
 
 static void read_threshold(struct bpf_sock_ops *ctx)

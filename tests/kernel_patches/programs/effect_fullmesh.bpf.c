@@ -34,15 +34,7 @@ struct {
 
 static struct session *session_of(struct bpf_sock_ops *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-	struct mptcp_sock *msk;
-
-	if (!sk)
-		return NULL;
-	msk = bpf_skc_to_mptcp_sock(sk);
-	if (!msk)
-		return NULL;
-	return bpf_sk_storage_get(&sessions, msk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	return storage_of(ctx, &sessions);
 }
 
 static struct mptcp_bpf_addr *address(__u32 number)

@@ -60,15 +60,7 @@ static void write_number(struct bpf_sock_ops *ctx)
 
 static struct choice *choice_of(struct bpf_sock_ops *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-	struct mptcp_sock *msk;
-
-	if (!sk)
-		return NULL;
-	msk = bpf_skc_to_mptcp_sock(sk);
-	if (!msk)
-		return NULL;
-	return bpf_sk_storage_get(&choices, msk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	return storage_of(ctx, &choices);
 }
 
 static void read_number(struct bpf_sock_ops *ctx)
