@@ -119,17 +119,13 @@ def _jobs(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Builds, or boots and returns the status of the command."""
+    from optdsl.cli.lab_progress import ended_by_signals
     from optdsl.lab.errors import LabError
     from optdsl.lab.kernels.errors import LabKernelError
 
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {
-        "build": _build,
-        "run": _run,
-        "shell": _shell,
-        "hosts": lab_hosts.run,
-    }
     try:
-        return actions[arguments.action](arguments)
+        with ended_by_signals():
+            return _DOING[arguments.action](arguments)
     except LabKernelError as error:
         raise CommandError(error.message, *error.remarks) from None
     except LabError as error:
@@ -183,19 +179,18 @@ def _shell(arguments: argparse.Namespace) -> int:
 
 
 def _boot(arguments: argparse.Namespace, command: list[str], **more: Any) -> Finished:
-    from optdsl.cli.lab_progress import ended_by_signals, told_progress
+    from optdsl.cli.lab_progress import told_progress
 
     common = {"results": arguments.results, "memory_mb": arguments.memory}
     if getattr(arguments, "kernel", BUILT) != BUILT:
         from optdsl.lab.kernels import qemu
 
-        with ended_by_signals(), told_progress() as tell:
+        with told_progress() as tell:
             return qemu.run(arguments.kernel, command, tell=tell, **common, **more)
     from optdsl.lab.kernels.boot import boot
 
     kernel = _kernel(arguments)
-    with ended_by_signals():
-        return boot(kernel, command, time=arguments.time, seed=arguments.seed, **common, **more)
+    return boot(kernel, command, time=arguments.time, seed=arguments.seed, **common, **more)
 
 
 def _judged(arguments: argparse.Namespace, finished: Finished) -> int:

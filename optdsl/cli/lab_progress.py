@@ -85,6 +85,8 @@ def ended_by_signals() -> Iterator[None]:
     """Lets SIGTERM and SIGHUP end what is inside as Ctrl-C does, so that nothing is left, and then this process."""
 
     def end(number: int, _frame: FrameType | None) -> None:
+        for each in before:  # a terminal that goes away may say so twice: the second is not to disturb the end
+            signal.signal(each, signal.SIG_IGN)
         raise _EndedError(number)
 
     before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}

@@ -18,7 +18,7 @@ _PROMPT = r"\[\e[1m\]lab\[\e[0m\]:\w\$ "
 
 @contextlib.contextmanager
 def raw_terminal() -> Iterator[None]:
-    """Lets every key through, also Ctrl-C and Ctrl-Z, and makes the terminal as it was afterwards."""
+    """Lets every key through, also Ctrl-C and Ctrl-Z, and makes the terminal, if it is still there, as it was."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     sys.stdout.flush()
@@ -26,7 +26,8 @@ def raw_terminal() -> Iterator[None]:
         tty.setraw(terminal)
         yield
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,10 @@ import os
 import pty
 import resource
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -175,6 +177,38 @@ def test_a_shell(way: str, tmp_path: Path) -> None:
             seen = _until(terminal, b"# ", seen).rpartition(b"# ")[2]
     _until(terminal, None, b"")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+
+
+def _started_shell(folder: Path) -> tuple[int, int, subprocess.Popen[bytes]]:
+    """A shell of the lab whose terminal is not its controlling one, so that no signal tells it when that goes away."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "optdsl", "lab", "shell"]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, start_new_session=True, env=environment)
+    _until(ours, b"# ", b"")
+    return ours, its, process
+
+
+@lab
+def test_a_shell_that_is_ended_leaves_its_terminal_as_it_was(tmp_path: Path) -> None:
+    ours, its, process = _started_shell(tmp_path)
+    raw = termios.tcgetattr(its)
+    process.terminate()
+    assert process.wait(30) == -signal.SIGTERM
+    assert termios.tcgetattr(its)[3] & termios.ICANON
+    assert not raw[3] & termios.ICANON
+    os.close(its)
+    os.close(ours)
+    assert not list(tmp_path.iterdir())
+
+
+@lab
+def test_a_shell_ends_with_its_terminal(tmp_path: Path) -> None:
+    ours, its, process = _started_shell(tmp_path)
+    os.close(its)
+    os.close(ours)
+    assert process.wait(30) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def _until(terminal: int, wanted: bytes | None, seen: bytes) -> bytes:

@@ -7,6 +7,7 @@ import fcntl
 import marshal
 import os
 import resource
+import select
 import selectors
 import shutil
 import signal
@@ -241,6 +242,9 @@ class _Run:
     def _watch(self, process: subprocess.Popen[bytes], log: int, deadline: float | None) -> bool:
         """Passes on output until the kernel has halted; False if that took too long."""
         ended = os.pidfd_open(process.pid)
+        hangup = select.poll()
+        if self.terminal:
+            hangup.register(0, 0)
         with selectors.DefaultSelector() as selector:
             selector.register(log, selectors.EVENT_READ)
             selector.register(ended, selectors.EVENT_READ)
@@ -253,6 +257,8 @@ class _Run:
                         each.look()
                     if deadline is not None and clock.monotonic() > deadline:
                         return False
+                    if hangup.poll(0):
+                        raise LabKernelError("the terminal of the lab has gone away")
             finally:
                 os.close(ended)
         return True
