@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from optdsl.lab.capture import Capture
-    from optdsl.lab.path_shape import Shape
     from optdsl.lab.paths import MultipathLab
+    from optdsl.lab.paths.shape import Shape
 
 EXAMPLES = (
     ("optdsl lab hosts -- ip netns exec client ping -c3 10.0.1.2", "two plain paths"),
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _shapes(texts: list[str]) -> list[tuple[Shape, Shape]]:
     from optdsl.lab.errors import LabError
-    from optdsl.lab.path_shape import shapes_of
+    from optdsl.lab.paths.shape import shapes_of
 
     try:
         return [shapes_of(text) for text in texts]
@@ -87,7 +87,7 @@ def _shapes(texts: list[str]) -> list[tuple[Shape, Shape]]:
 def _prepare(arguments: argparse.Namespace, lab: MultipathLab, cleanup: ExitStack) -> None:
     """What is wanted beyond the hosts themselves."""
     if arguments.mptcp:
-        from optdsl.lab.path_manager import use_all_paths
+        from optdsl.lab.paths.manager import use_all_paths
 
         use_all_paths(lab.client, lab.server, [path.client for path in lab.paths[1:]])
     if arguments.capture is not None:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Final
 
-from optdsl.lab.path_sockets import SOL_MPTCP, Sockets
 from optdsl.lab.paths import Path
+from optdsl.lab.paths.sockets import SOL_MPTCP, Sockets
 from optdsl.lab.pcap import Flags, Packet
 from optdsl.lab.tcp_info import decode_tcp_info
 from optdsl.record import record

@@ -36,8 +36,8 @@ import pytest
 from kernel_patches import host_side, lab_side
 from kernel_patches.programs import LoadedProgram, load
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_sockets import Sockets
 from optdsl.lab.paths import MultipathLab, Shape, two_paths
+from optdsl.lab.paths.sockets import Sockets
 
 LoadProgram: TypeAlias = Callable[..., LoadedProgram]
 """`program(NAME, HOST...)`"""

@@ -7,7 +7,7 @@ import struct
 from typing import Final
 
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_sockets import on
+from optdsl.lab.paths.sockets import on
 from optdsl.lab.pcap import Flags, Packet
 
 _HEADER: Final = struct.Struct("!HHIIBBHHH")

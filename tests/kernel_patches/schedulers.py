@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from optdsl.lab.path_manager import endpoints, use_all_paths
-from optdsl.lab.path_sockets import SOL_MPTCP, Sockets, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.manager import endpoints, use_all_paths
+from optdsl.lab.paths.sockets import SOL_MPTCP, Sockets, mptcp_info
 from optdsl.lab.pcap import Flags, Packet
 
 MPTCP_SCHEDULER: Final = 65

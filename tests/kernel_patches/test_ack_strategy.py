@@ -27,8 +27,8 @@ from kernel_patches.ack_strategy import (
 )
 from kernel_patches.conftest import LoadProgram
 from optdsl.lab.capture import capture
-from optdsl.lab.path_sockets import Sockets, exchange
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.sockets import Sockets, exchange
 from optdsl.record import replace
 
 _LINE = (Shape(delay=0.080, rate=20_000_000, queue=5000), Shape())

@@ -26,9 +26,9 @@ from kernel_patches.ack_strategy import (
     subflow_ack_timeouts,
 )
 from optdsl.lab.capture import capture
-from optdsl.lab.path_manager import add_endpoint, set_limits
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.manager import add_endpoint, set_limits
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 
 _LINE = (Shape(delay=0.080, rate=20_000_000, queue=5000), Shape())
 _PROTOCOLS = pytest.mark.parametrize("mptcp", [False, True], ids=["tcp", "mptcp"])

@@ -16,10 +16,10 @@ from kernel_patches.mptcp_actions import open_subflow as opens
 from kernel_patches.mptcp_wire import Join, joins
 from kernel_patches.schedulers import say
 from optdsl.lab.capture import capture
-from optdsl.lab.path_counters import counters, subflows
-from optdsl.lab.path_manager import set_limits
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.counters import counters, subflows
+from optdsl.lab.paths.manager import set_limits
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.sockets import SocketSnapshot
 
 Connect: TypeAlias = Callable[..., tuple[socket.socket, socket.socket]]

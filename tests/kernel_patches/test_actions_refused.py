@@ -30,10 +30,10 @@ from kernel_patches.mptcp_actions import (
 )
 from kernel_patches.schedulers import say
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_counters import connections, counters
-from optdsl.lab.path_manager import set_limits
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.counters import connections, counters
+from optdsl.lab.paths.manager import set_limits
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 
 HERE: Final = "10.0.2.1"
 QUEUE: Final = 16

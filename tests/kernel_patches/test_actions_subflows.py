@@ -33,10 +33,10 @@ from kernel_patches.mptcp_wire import AddAddr, announced, joins, priorities, rem
 from kernel_patches.schedulers import say, wait_for_subflows
 from optdsl.lab.capture import capture
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_counters import counters, subflows
-from optdsl.lab.path_manager import add_endpoint, set_limits
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.counters import counters, subflows
+from optdsl.lab.paths.manager import add_endpoint, set_limits
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.pcap import Packet
 
 CLIENT2, SERVER2 = "10.0.2.1", "10.0.2.2"

@@ -14,10 +14,10 @@ from kernel_patches.mptcp_actions import F_BACKUP, F_LOCAL, Actions, Address, Ca
 from kernel_patches.mptcp_wire import priorities
 from kernel_patches.schedulers import payload, say
 from optdsl.lab.capture import capture
-from optdsl.lab.path_counters import counters, subflows
-from optdsl.lab.path_manager import set_limits
-from optdsl.lab.path_sockets import Sockets, exchange
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.counters import counters, subflows
+from optdsl.lab.paths.manager import set_limits
+from optdsl.lab.paths.sockets import Sockets, exchange
 
 LINE: Final = Shape(delay=0.010, rate=10_000_000)
 SIZE: Final = 400_000

@@ -33,9 +33,9 @@ from kernel_patches.mptcp_wire import priorities
 from kernel_patches.schedulers import common, connection, payload, say, scheduler, sent_ranges, size, wait_for_subflows
 from kernel_patches.suboptions import OURS, option, with_subtype
 from optdsl.lab.capture import capture
-from optdsl.lab.path_manager import add_endpoint, set_limits
-from optdsl.lab.path_sockets import Sockets, exchange
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.manager import add_endpoint, set_limits
+from optdsl.lab.paths.sockets import Sockets, exchange
 from optdsl.lab.pcap import Flags, Packet, read_packets
 
 LINE: Final = Shape(delay=0.020, rate=20_000_000)

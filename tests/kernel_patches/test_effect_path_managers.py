@@ -19,10 +19,10 @@ from kernel_patches.programs import LoadedProgram
 from kernel_patches.raw_segments import send_reset
 from kernel_patches.schedulers import payload, say, wait_for_subflows
 from optdsl.lab.capture import capture
-from optdsl.lab.path_counters import counters, subflows
-from optdsl.lab.path_manager import set_limits
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.counters import counters, subflows
+from optdsl.lab.paths.manager import set_limits
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 
 Connect: TypeAlias = Callable[..., tuple[socket.socket, socket.socket]]
 LINE: Final = Shape(delay=0.010, rate=20_000_000)

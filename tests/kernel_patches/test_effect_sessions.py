@@ -17,9 +17,9 @@ from kernel_patches.conftest import LoadProgram
 from kernel_patches.mptcp_actions import OFTEN, Actions, Event, Option, Step, close_subflow
 from kernel_patches.suboptions import OURS, option, with_subtype
 from optdsl.lab.capture import capture
-from optdsl.lab.path_counters import counters
-from optdsl.lab.path_sockets import SOL_MPTCP, Sockets, exchange, on
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.counters import counters
+from optdsl.lab.paths.sockets import SOL_MPTCP, Sockets, exchange, on
 
 TIMEOUT = 600
 MEMORY = 1536

@@ -14,10 +14,10 @@ from kernel_patches.conftest import LoadProgram
 from kernel_patches.mptcp_events import CLOSED, RST_RECEIVED, RST_TRANSIENT, Address, Kind, Watch, bits
 from kernel_patches.raw_segments import mp_tcprst, send_reset
 from optdsl.lab.capture import capture
-from optdsl.lab.path_counters import counters
-from optdsl.lab.path_manager import add_endpoint, delete_endpoint, set_limits, use_all_paths
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info, on
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.counters import counters
+from optdsl.lab.paths.manager import add_endpoint, delete_endpoint, set_limits, use_all_paths
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info, on
 
 _ETHERNET = 1
 """ARPHRD_ETHER of include/uapi/linux/if_arp.h."""

@@ -9,9 +9,9 @@ import pytest
 from kernel_patches.conftest import LoadProgram
 from kernel_patches.middlebox import stripped
 from kernel_patches.mptcp_events import CLOSED, FALLBACK, FELL_BACK, STATE_CB, Kind, Watch
-from optdsl.lab.path_counters import counters
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.counters import counters
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 
 
 @pytest.fixture

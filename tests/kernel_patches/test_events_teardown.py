@@ -15,9 +15,9 @@ from kernel_patches.conftest import LoadProgram
 from kernel_patches.mptcp_events import CLOSED, Kind, Told, Watch
 from kernel_patches.raw_segments import mp_tcprst, send_reset
 from optdsl.lab.capture import capture
-from optdsl.lab.path_manager import use_all_paths
-from optdsl.lab.path_sockets import Sockets, exchange
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.manager import use_all_paths
+from optdsl.lab.paths.sockets import Sockets, exchange
 
 _LINGER_OFF_AT_ONCE = struct.pack("ii", 1, 0)
 _LONG = 240

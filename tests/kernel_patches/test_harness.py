@@ -9,10 +9,10 @@ import pytest
 
 from kernel_patches.conftest import Dmesg, LoadProgram
 from optdsl.lab.capture import capture
-from optdsl.lab.path_counters import counters
-from optdsl.lab.path_manager import endpoints, use_all_paths
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.counters import counters
+from optdsl.lab.paths.manager import endpoints, use_all_paths
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 
 ESTABLISHED_CALLBACKS = (4, 5)
 """BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB and BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB."""

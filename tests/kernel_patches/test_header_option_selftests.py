@@ -12,8 +12,8 @@ import pytest
 
 from optdsl.lab.capture import capture
 from optdsl.lab.hosts import Lab, two_hosts
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 from optdsl.record import replace
 from peer import kernel_selftest, scenario
 from peer.every_packet import WRITTEN, every_packet_side

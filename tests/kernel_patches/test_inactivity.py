@@ -18,10 +18,10 @@ from kernel_patches.conftest import LoadProgram
 from kernel_patches.mptcp_actions import Actions, Callback, Event, Option, Step, close_subflow
 from kernel_patches.schedulers import say
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_counters import counters, subflows
-from optdsl.lab.path_manager import add_endpoint, set_limits
-from optdsl.lab.path_sockets import SOL_MPTCP, Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.counters import counters, subflows
+from optdsl.lab.paths.manager import add_endpoint, set_limits
+from optdsl.lab.paths.sockets import SOL_MPTCP, Sockets, exchange, mptcp_info
 
 OPTION: Final = int(Option.INACTIVITY_TIMEOUT)
 MOST: Final = 14 * 24 * 3600

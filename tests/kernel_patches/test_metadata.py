@@ -22,10 +22,10 @@ from kernel_patches.mptcp_events import (
     Watch,
 )
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_counters import subflows, tokens
-from optdsl.lab.path_manager import add_endpoint, set_limits, use_all_paths
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.counters import subflows, tokens
+from optdsl.lab.paths.manager import add_endpoint, set_limits, use_all_paths
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 
 _LETTERS = {
     "M": SubflowFlags.CAPABLE_REMOTE,

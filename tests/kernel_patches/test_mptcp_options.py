@@ -22,8 +22,8 @@ from kernel_patches.mptcp_events import (
     bits,
 )
 from kernel_patches.mptcp_options import Answer, Attempt, OptionTrial
-from optdsl.lab.path_sockets import SOL_MPTCP, Sockets, exchange
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.sockets import SOL_MPTCP, Sockets, exchange
 
 _INFO_SIZE, _ADDR_SIZE = 40, 24
 """Of the structures, in bytes."""

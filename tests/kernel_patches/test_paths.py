@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from optdsl.lab.capture import capture
-from optdsl.lab.path_counters import connections, counters, round_trip, subflows, tokens
-from optdsl.lab.path_manager import use_all_paths
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
-from optdsl.lab.path_transfer import transfer
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.counters import connections, counters, round_trip, subflows, tokens
+from optdsl.lab.paths.manager import use_all_paths
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
+from optdsl.lab.paths.transfer import transfer
 
 CLOCK = 5e-6
 """Seconds: each reading of the clock costs 256 ns of simulated time, and nothing else costs any."""

@@ -27,10 +27,10 @@ from kernel_patches.schedulers import (
     wait_for_subflows,
 )
 from optdsl.lab.capture import capture
-from optdsl.lab.path_counters import counters
-from optdsl.lab.path_manager import change_endpoint, delete_endpoint, endpoints
-from optdsl.lab.path_sockets import SOL_MPTCP, Sockets, exchange
 from optdsl.lab.paths import MultipathLab, Shape
+from optdsl.lab.paths.counters import counters
+from optdsl.lab.paths.manager import change_endpoint, delete_endpoint, endpoints
+from optdsl.lab.paths.sockets import SOL_MPTCP, Sockets, exchange
 
 TIMEOUT = 900
 

@@ -31,10 +31,10 @@ from kernel_patches.suboptions import (
 )
 from optdsl.lab.capture import capture
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_counters import counters
-from optdsl.lab.path_manager import add_endpoint, set_limits, use_all_paths
-from optdsl.lab.path_sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.paths import MultipathLab
+from optdsl.lab.paths.counters import counters
+from optdsl.lab.paths.manager import add_endpoint, set_limits, use_all_paths
+from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 from optdsl.lab.pcap import Flags, Packet
 
 _ROOM = {  # bytes with and without timestamps

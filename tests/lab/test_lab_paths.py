@@ -13,11 +13,11 @@ from optdsl.lab.capture import capture
 from optdsl.lab.errors import LabError
 from optdsl.lab.hosts import Host
 from optdsl.lab.leftovers import NAMESPACES
-from optdsl.lab.path_counters import counters, round_trip
-from optdsl.lab.path_manager import Endpoint, add_endpoint, delete_endpoint, endpoints, set_limits
-from optdsl.lab.path_sockets import Sockets, exchange, on
-from optdsl.lab.path_transfer import transfer
 from optdsl.lab.paths import MultipathLab, Shape, two_paths
+from optdsl.lab.paths.counters import counters, round_trip
+from optdsl.lab.paths.manager import Endpoint, add_endpoint, delete_endpoint, endpoints, set_limits
+from optdsl.lab.paths.sockets import Sockets, exchange, on
+from optdsl.lab.paths.transfer import transfer
 
 pytestmark = pytest.mark.kernel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optdsl.lab.errors import LabError
-from optdsl.lab.path_shape import Shape, shape_of, shapes_of
+from optdsl.lab.paths.shape import Shape, shape_of, shapes_of
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from optdsl.kernel.clang import compile_bpf
 from optdsl.kernel.libbpf import Object
 from optdsl.lab.capture import capture
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_sockets import Sockets, exchange
 from optdsl.lab.paths import two_paths
+from optdsl.lab.paths.sockets import Sockets, exchange
 
 pytestmark = pytest.mark.kernel
 

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from optdsl.lab.capture import capture
-from optdsl.lab.path_manager import use_all_paths
-from optdsl.lab.path_sockets import Sockets, exchange
 from optdsl.lab.paths import Shape, two_paths
+from optdsl.lab.paths.manager import use_all_paths
+from optdsl.lab.paths.sockets import Sockets, exchange
 
 
 def main(folder: Path, loss: float) -> None:

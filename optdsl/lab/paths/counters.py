@@ -7,7 +7,7 @@ from typing import Final
 
 from optdsl.lab.errors import LabError
 from optdsl.lab.hosts import Host
-from optdsl.lab.path_sockets import on
+from optdsl.lab.paths.sockets import on
 from optdsl.lab.sockets import SocketSnapshot, parse_ss
 
 _TOKENS: Final = re.compile(

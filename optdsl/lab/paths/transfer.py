@@ -1,7 +1,7 @@
-"""A transfer over MPTCP between two processes: `python -m optdsl.lab.path_transfer`, run on the hosts of a lab.
+"""A transfer over MPTCP between two processes: `python -m optdsl.lab.paths.transfer`, run on the hosts of a lab.
 
-    ip netns exec server python3 -m optdsl.lab.path_transfer serve --port 5000 &
-    ip netns exec client python3 -m optdsl.lab.path_transfer connect 10.0.1.2 --port 5000 --send 10000000 --receive 1000
+    ip netns exec server python3 -m optdsl.lab.paths.transfer serve --port 5000 &
+    ip netns exec client python3 -m optdsl.lab.paths.transfer connect 10.0.1.2 --port 5000 --send 1000000
 
 The server tells its port in a line of JSON and serves one connection after the other. The client prints what came of
 its own: bytes, seconds, whether it stayed MPTCP and on how many subflows. `transfer` runs both.
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from optdsl.lab.errors import LabError
 from optdsl.lab.hosts import Lab
-from optdsl.lab.path_sockets import IPPROTO_MPTCP, mptcp_info
+from optdsl.lab.paths.sockets import IPPROTO_MPTCP, mptcp_info
 from optdsl.record import fields, record
 
 _REQUEST: Final = struct.Struct("!QQ")
@@ -57,7 +57,7 @@ def transfer(
 
     Raises LabError if the server does not start, CommandError with the client's error.
     """
-    process = lab.server.spawn_python("optdsl.lab.path_transfer", "serve")
+    process = lab.server.spawn_python("optdsl.lab.paths.transfer", "serve")
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
@@ -66,7 +66,7 @@ def transfer(
     bound = ["--source", source] if source else []
     arguments = ["--port", str(port), "--send", str(send), "--receive", str(receive), *bound]
     done = lab.client.run(
-        [sys.executable, "-m", "optdsl.lab.path_transfer", "connect", address or lab.server.ipv4, *arguments],
+        [sys.executable, "-m", "optdsl.lab.paths.transfer", "connect", address or lab.server.ipv4, *arguments],
         timeout=timeout,
     )
     process.terminate()
@@ -161,7 +161,7 @@ def _open(address: str) -> socket.socket:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="path_transfer", description="A transfer over MPTCP.")
+    parser = argparse.ArgumentParser(prog="transfer", description="A transfer over MPTCP.")
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve")
     connecting = commands.add_parser("connect")
