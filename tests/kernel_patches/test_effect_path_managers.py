@@ -191,6 +191,33 @@ def test_the_first_subflow_is_opened_again_too(
             assert len(pairs(paths)) == 1
 
 
+@pytest.mark.shapes(LINE, LINE)
+def test_what_times_out_is_opened_again(
+    paths: MultipathLab, program: LoadProgram, connect: Connect, results: Path
+) -> None:
+    """A path that loses everything for a while: opening fails there, too, until it is back."""
+    paths.client.set_sysctl("net.ipv4.tcp_retries2", 3)
+    paths.client.set_sysctl("net.ipv4.tcp_syn_retries", 1)
+    give(program("effect_fullmesh", paths.client), Address(paths.paths[1].client.ipv4, id=2))
+    refreshing = program("effect_refresh", paths.client)
+    two = paths.paths[1]
+    client, server = connect()
+    wait_for_subflows(client, 1)
+    two.set(loss=100)
+    exchange(client, server, sent=10_000_000)
+    time.sleep(20)
+    tried = refreshing.value("refreshed")
+    assert tried >= 3, "the subflow, and SYNs in its place"
+    assert pairs(paths) == [(paths.client.ipv4, paths.server.ipv4)]
+    two.set(loss=0)
+    time.sleep(10)
+    assert pairs(paths) == [(paths.client.ipv4, paths.server.ipv4), (two.client.ipv4, paths.server.ipv4)]
+    with capture(two.client, results / "second.pcap") as seen:
+        exchange(client, server, sent=10_000_000)
+        assert payload(seen.packets(), two.client.ipv4) > 3_000_000
+    assert refreshing.value("refreshed") <= tried + 1
+
+
 def test_what_is_closed_on_purpose_stays_closed(paths: MultipathLab, program: LoadProgram, connect: Connect) -> None:
     refreshing = program("effect_refresh", paths.client)
     opening = program("effect_ndiffports", paths.client)
