@@ -207,6 +207,7 @@ def test_what_times_out_is_opened_again(
     exchange(client, server, sent=10_000_000)
     time.sleep(20)
     tried = refreshing.value("refreshed")
+    assert isinstance(tried, int)
     assert tried >= 3, "the subflow, and SYNs in its place"
     assert pairs(paths) == [(paths.client.ipv4, paths.server.ipv4)]
     two.set(loss=0)
@@ -215,7 +216,7 @@ def test_what_times_out_is_opened_again(
     with capture(two.client, results / "second.pcap") as seen:
         exchange(client, server, sent=10_000_000)
         assert payload(seen.packets(), two.client.ipv4) > 3_000_000
-    assert refreshing.value("refreshed") <= tried + 1
+    assert refreshing.value("refreshed") in (tried, tried + 1)
 
 
 def test_what_is_closed_on_purpose_stays_closed(paths: MultipathLab, program: LoadProgram, connect: Connect) -> None:
