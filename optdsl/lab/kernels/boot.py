@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, Final, Literal
 from optdsl.lab.kernels import chance, source
 from optdsl.lab.kernels.errors import LabKernelError
 from optdsl.lab.kernels.kernel import Kernel
+from optdsl.lab.kernels.results import made
 from optdsl.lab.kernels.stream import Stream
 from optdsl.record import record
 
@@ -92,11 +93,12 @@ def boot(
     if not command:
         raise LabKernelError("no command was given")
     with _control_folder() as control:
+        shared = made(results)
         plan = {
             "command": list(command),
             "environment": dict(os.environ if environment is None else environment) | {"OPTDSL_LAB": kernel.release},
             "cwd": str(cwd or Path.cwd()),
-            "results": None if results is None else str(_made(results)),
+            "results": None if shared is None else str(shared),
             "terminal": terminal,
             "name": "lab",
             "settings": [],
@@ -104,14 +106,6 @@ def boot(
         _write_control(control, plan, stdin)
         run = _Run(kernel, control, (stdout, stderr), terminal, seed if time == "simulated" else None)
         return run.finish(_arguments(kernel, time, memory_mb), timeout)
-
-
-def _made(results: Path) -> Path:
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        return results.resolve(strict=True)
-    except OSError as error:
-        raise LabKernelError(f"the folder for results, {results}, cannot be made: {error.strerror}") from None
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from optdsl.lab.kernels.boot import CRASHED, TIMED_OUT, Finished
 from optdsl.lab.kernels.build import Tell, silent
 from optdsl.lab.kernels.errors import LabKernelError
 from optdsl.lab.kernels.initramfs import File, archive
+from optdsl.lab.kernels.results import made
 from optdsl.lab.kernels.stream import Stream
 
 QEMU: Final = "qemu-system-x86_64"
@@ -57,7 +58,7 @@ def run(
             f"`{QEMU}` is missing", ("help", "apt-get install --no-install-recommends qemu-system-x86")
         )
     image = debian.ensure_image(kernel, tell)
-    shared = None if results is None else _made(results)
+    shared = made(results)
     variables = {**(os.environ if environment is None else environment), "OPTDSL_LAB": image.release}
     script = qemu_guest.command_script(command, variables, str(cwd or Path.cwd()))
     with tempfile.TemporaryDirectory(prefix="optdsl-lab-") as name:
@@ -65,14 +66,6 @@ def run(
         (control / "initrd").write_bytes(_first_root(image, script, stdin, shared))
         machine = _Machine(control, (stdout, stderr))
         return machine.finish(_arguments(program, image, control, shared, memory_mb), timeout)
-
-
-def _made(results: Path) -> Path:
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        return results.resolve(strict=True)
-    except OSError as error:
-        raise LabKernelError(f"the folder for results, {results}, cannot be made: {error.strerror}") from None
 
 
 def _first_root(image: debian.Image, script: bytes, stdin: bytes, results: Path | None) -> bytes:
