@@ -7,7 +7,7 @@ DEBIAN := bpftool clang curl fish iperf3 iproute2 libbpf-dev libbpf1 linux-libc-
 # What the lab builds kernels with, and boots those of Debian in.
 DEBIAN += bc bison ccache ethtool flex gcc iptables iputils-ping libc6-dev libelf-dev linux-source-6.12 make pahole patch perl qemu-system-x86 xz-utils zlib1g-dev
 
-.PHONY: demo test setup system check unit wheel golden soak mutants kernel-selftests debug-lab bench clean
+.PHONY: demo test setup system check unit wheel golden soak mutants kernel-selftests debug-lab each-patch bench clean
 
 demo: setup
 	@$(PYTHON) -m optdsl demo samples/delack.opt
@@ -63,6 +63,10 @@ kernel-selftests: setup
 # All tests of the lab on a kernel with KASAN, lockdep, kmemleak and the like; whatever it complains of fails them.
 debug-lab: setup
 	OPTDSL_REQUIRE_KERNEL=1 OPTDSL_LAB_DEBUG=1 $(PYTHON) -m pytest tests/kernel_patches
+
+# Builds and boots the kernel after each patch of the series; a quarter of an hour. EACH='--only 5'.
+each-patch: setup
+	@PYTHONPATH=tests $(PYTHON) -m kernel_patches.each_patch $(EACH)
 
 # Writes docs/performance.md; ten minutes at most, on a machine that does nothing else.
 bench: setup

@@ -1,0 +1,18 @@
+"""The one folder of the host whose files a command in the lab may change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optdsl.lab.kernels.errors import LabKernelError
+
+
+def made(results: Path | None) -> Path | None:
+    """The folder, made if need be, by its real path. Raises LabKernelError if it cannot be made."""
+    if results is None:
+        return None
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        return results.resolve(strict=True)
+    except OSError as error:
+        raise LabKernelError(f"the folder for results, {results}, cannot be made: {error.strerror}") from None
