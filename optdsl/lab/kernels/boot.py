@@ -100,8 +100,6 @@ def boot(
             "cwd": str(cwd or Path.cwd()),
             "results": None if shared is None else str(shared),
             "terminal": terminal,
-            "name": "lab",
-            "settings": [],
         }
         _write_control(control, plan, stdin)
         run = _Run(kernel, control, (stdout, stderr), terminal, seed if time == "simulated" else None)
