@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +75,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         "--seed", metavar="N", type=int, default=1, help="what chance there is in simulated time (default: %(default)s)"
     )
     parser.add_argument("--results", metavar="DIR", type=Path, help="the folder whose files may be written")
-    parser.add_argument("--log", metavar="FILE", type=Path, help="write the kernel's messages to a file")
+    parser.add_argument("--log", metavar="FILE", type=_file, help="write the kernel's messages to a file")
     parser.add_argument(
         "--check-log",
         action="store_true",
@@ -109,6 +108,15 @@ def _seconds(text: str) -> float:
         if 0 < (seconds := float(text)) < float("inf"):
             return seconds
     raise argparse.ArgumentTypeError(f"`{text}` is not a time above 0 in seconds")
+
+
+def _file(name: str) -> Path:
+    """Refuses what cannot be written before the run, which may take hours, not after it."""
+    if not name:
+        raise argparse.ArgumentTypeError("the name of a file is missing")
+    if Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"`{name}` is a folder")
+    return Path(name)
 
 
 def _jobs(text: str) -> int:
@@ -213,13 +221,10 @@ def _judged(arguments: argparse.Namespace, finished: Finished) -> int:
 
 
 def _write_log(file: Path, log: str) -> None:
-    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    from optdsl.cli.output import write_file
+
     try:
-        try:
-            temporary.write_text(log, encoding="utf-8")
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_file(file, log.encode())
     except OSError as error:
         raise CommandError(f"cannot write {file}: {error.strerror}") from None
 

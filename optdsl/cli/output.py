@@ -26,12 +26,22 @@ def write_output(destination: str, data: bytes) -> None:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         else:
-            _write_file(Path(destination), data)
+            write_file(Path(destination), data)
     except BrokenPipeError:
         raise
     except OSError as error:
         name = "to the standard output" if destination == STANDARD_OUTPUT else destination
         raise InputError(f"cannot write {name}: {error.strerror}") from None
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all; a link stays a link, a device stays a device. Raises OSError."""
+    if path.exists() and not path.is_file():
+        # A device or a pipe cannot be replaced, only written to; a folder fails here.
+        with path.open("wb") as special:
+            special.write(data)
+        return
+    _replace(Path(os.path.realpath(path)), data)
 
 
 def write_new_file(destination: str, data: bytes) -> None:
@@ -75,16 +85,6 @@ def _link_or_create(path: Path, data: bytes) -> None:
         _create(path, data)
     finally:
         temporary.unlink()
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    path = Path(os.path.realpath(path))  # a symbolic link stays one
-    if path.exists() and not path.is_file():
-        # A device or a pipe cannot be replaced, only written to; a folder fails here.
-        with path.open("wb") as special:
-            special.write(data)
-        return
-    _replace(path, data)
 
 
 def _replace(path: Path, data: bytes, status: os.stat_result | None = None) -> None:

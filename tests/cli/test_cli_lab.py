@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from cli_run import run
 
-from optdsl.cli.lab import ACTIONS, KERNELS
+from optdsl.cli.lab import ACTIONS, KERNELS, _write_log
 from optdsl.cli.lab_progress import told_progress
 from optdsl.lab.kernels.build import Progress
 
@@ -38,6 +38,8 @@ lab = pytest.mark.lab
         (["run", "--kernel", "bsd", "true"], "invalid choice: 'bsd'"),
         (["run", "--patches", "--vanilla", "true"], "argument --vanilla: not allowed with argument --patches"),
         (["run", "--timeout", "-1", "true"], "argument --timeout: `-1` is not a time above 0 in seconds"),
+        (["run", "--log", "", "true"], "argument --log: the name of a file is missing"),
+        (["run", "--log", ".", "true"], "argument --log: `.` is a folder"),
         (["build", "--jobs", "0"], "argument --jobs: `0` is not a number of at least 1"),
         (["shell"], "error: a shell needs a terminal\n  = help: `optdsl lab run COMMAND...`"),
     ],
@@ -147,6 +149,18 @@ def test_results_and_log_that_cannot_be_written(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "error: the folder for results, file, cannot be made: File exists\n")
     done = run("lab", "run", "--log", "absent/log", "true", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "error: cannot write absent/log: No such file or directory\n")
+
+
+def test_a_log_goes_where_a_link_or_a_device_leads(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("log")
+    _write_log(tmp_path / "link", "\u00e4\n")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "log").read_bytes() == "\u00e4\n".encode()
+    os.mkfifo(tmp_path / "pipe")
+    with open(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        _write_log(tmp_path / "pipe", "x")
+        assert reader.read() == b"x"
+    assert (tmp_path / "pipe").is_fifo()
 
 
 @lab

@@ -140,6 +140,11 @@ def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "out.o").read_bytes() == b"data"
     write_output(os.devnull, b"data")
     assert Path(os.devnull).is_char_device()
+    reading, writing = os.pipe()
+    write_output(f"/proc/self/fd/{writing}", b"data")  # /dev/stdout is such a link
+    assert os.read(reading, 9) == b"data"
+    os.close(reading)
+    os.close(writing)
 
 
 def test_new_files_have_ordinary_permissions(tmp_path: Path) -> None:
