@@ -9,6 +9,7 @@ import os
 import resource
 import select
 import selectors
+import shlex
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,7 @@ CRASHED: Final = 71
 """The status when the kernel panicked, or went away without telling a status (EX_OSERR of sysexits)."""
 _PIPE_SIZE: Final = 1 << 20
 _FIRST_FILE: Final = 500
+_SHARED_MEMORY: Final = Path("/dev/shm")
 _GLANCE: Final = 0.02
 """Seconds between two looks at what the command has written."""
 
@@ -92,7 +94,7 @@ def boot(
     """
     if not command:
         raise LabKernelError("no command was given")
-    with _control_folder() as control:
+    with _control_folder(memory_mb << 20) as control:
         shared = made(results)
         plan = {
             "command": list(command),
@@ -107,23 +109,31 @@ def boot(
 
 
 @contextlib.contextmanager
-def _control_folder() -> Iterator[Path]:
-    """A folder through which host and kernel talk, in memory where there is such a place."""
-    memory = Path("/dev/shm")
-    place = memory if os.access(memory, os.W_OK) and not os.statvfs(memory).f_flag & os.ST_NOEXEC else None
+def _control_folder(size: int) -> Iterator[Path]:
+    """A folder through which host and kernel talk, with the machine's memory: in memory if there is so much space."""
+    place = _SHARED_MEMORY if _has_room(_SHARED_MEMORY, size) else None
     folder = Path(tempfile.mkdtemp(prefix=f"optdsl-lab-{os.getpid()}-", dir=place))
-    _remove_orphans(folder.parent)
     try:
+        _remove_orphans(folder.parent)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _has_room(place: Path, size: int) -> bool:
+    """Whether files of so many bytes can be made there, and programs among them be run."""
+    if not os.access(place, os.W_OK):
+        return False
+    told = os.statvfs(place)
+    return not told.f_flag & os.ST_NOEXEC and told.f_bavail * told.f_frsize >= size
+
+
 def _remove_orphans(place: Path) -> None:
-    """Removes what processes that were killed could not remove themselves."""
+    """Removes what processes that were killed could not remove themselves, and what no other lab removes now."""
     for each in place.glob("optdsl-lab-[0-9]*-*"):
-        if each.stat().st_uid == os.getuid() and not Path("/proc", each.name.split("-")[2]).exists():
-            shutil.rmtree(each, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            if each.lstat().st_uid == os.getuid() and not Path("/proc", each.name.split("-")[2]).exists():
+                shutil.rmtree(each, ignore_errors=True)
 
 
 def _write_control(control: Path, plan: dict[str, Any], stdin: bytes) -> None:
@@ -135,8 +145,8 @@ def _write_control(control: Path, plan: dict[str, Any], stdin: bytes) -> None:
     (control / "stdin").write_bytes(stdin)
     guest = Path(__file__).with_name("guest.py")
     init = control / "init"
-    python = sys.executable.replace("'", "'\\''")
-    init.write_text(f"#!/bin/sh\nexec '{python}' -I -S '{guest}' '{control}'\n")
+    words = [sys.executable, "-I", "-S", str(guest), str(control)]
+    init.write_bytes(os.fsencode(f"#!/bin/sh\nexec {shlex.join(words)}\n"))
     init.chmod(0o755)
 
 
@@ -277,5 +287,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
         for _ in range(200):
             os.killpg(process.pid, 0)
+            if not _runs(process.pid):
+                break
             clock.sleep(0.005)
     process.wait()
+
+
+def _runs(group: int) -> bool:
+    """Whether any process of a group is more than a zombie, which may wait long for its new parent to take note."""
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            state, _, its_group = each.read_bytes().rpartition(b")")[2].split()[:3]
+            if int(its_group) == group and state not in (b"Z", b"X"):
+                return True
+    return False
