@@ -22,7 +22,7 @@ from typing import Final
 from optdsl.kernel import cgroups, tools
 from optdsl.kernel.cgroups import Cgroup
 from optdsl.lab.errors import CommandError, LabError
-from optdsl.lab.leftovers import NAMESPACES, unique_name
+from optdsl.lab.leftovers import NAMESPACES, delete_namespace, unique_name
 from optdsl.record import field, record
 
 _INTERFACE: Final = "eth0"
@@ -192,7 +192,7 @@ def two_hosts(*, mtu: int = 1500) -> Iterator[Lab]:
         server = Host("server", f"{name}-server", group.create("server"), "192.0.2.2", "2001:db8::2")
         for host in (client, server):
             _ip("netns", "add", host.namespace)
-            cleanup.callback(_ip, "netns", "delete", host.namespace)
+            cleanup.callback(delete_namespace, host.namespace)
         _ip(*f"-n {client.namespace} link add {_INTERFACE} mtu {mtu} type veth".split(), "peer", "name", _INTERFACE,
             "mtu", str(mtu), "netns", server.namespace)  # fmt: skip
         for host in (client, server):

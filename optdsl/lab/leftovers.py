@@ -4,17 +4,23 @@ A network namespace, a control group and a pin outlive the process that made the
 labs run side by side, and what belongs to no living process can be found.
 """
 
+import contextlib
 import itertools
 import os
 import re
+import signal
+import time
 from pathlib import Path
 from typing import Final
 
 from optdsl.kernel import bpffs, cgroups, tools
+from optdsl.lab.errors import CommandError
 
 NAMESPACES: Final = Path("/run/netns")
 """Where ip-netns(8) keeps its named namespaces."""
 
+_END_TIMEOUT: Final = 5.0
+_POLL_INTERVAL: Final = 0.01
 _counter = itertools.count(1)
 _NAME: Final = re.compile(r"optdsl-(\d+)-")
 
@@ -39,12 +45,36 @@ def remove_leftovers() -> list[Path]:
     found = leftovers()
     for path in found:
         if path.parent == NAMESPACES:
-            tools.run(["ip", "netns", "delete", path.name])
+            with contextlib.suppress(CommandError):  # another process has removed it
+                delete_namespace(path.name)
         elif path.parent in bpffs.bpffs_mounts():
             bpffs.unpin(path)
         else:
             cgroups.Cgroup(path).remove(kill=True)
     return found
+
+
+def delete_namespace(name: str) -> None:
+    """Deletes a network namespace, and kills what runs in it, which would keep it without a name.
+
+    Raises CommandError if there is none of that name.
+    """
+    deadline = time.monotonic() + _END_TIMEOUT
+    while _kill_members(name) and time.monotonic() < deadline:
+        time.sleep(_POLL_INTERVAL)
+    command = ["ip", "netns", "delete", name]
+    done = tools.run(command)
+    if done.returncode:
+        raise CommandError("this machine", command, done.returncode, done.stderr)
+
+
+def _kill_members(namespace: str) -> bool:
+    """Kills the processes of a network namespace; False if there were none."""
+    pids = {int(pid) for pid in tools.run(["ip", "netns", "pids", namespace]).stdout.split()} - {os.getpid()}
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(pids)
 
 
 def _is_orphan(name: str) -> bool:

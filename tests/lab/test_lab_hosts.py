@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from optdsl.kernel import cgroups
+from optdsl.kernel import cgroups, tools
 from optdsl.lab.errors import CommandError, LabError
 from optdsl.lab.hosts import Lab, two_hosts
 from optdsl.lab.leftovers import NAMESPACES, leftovers, remove_leftovers, unique_name
@@ -149,6 +149,14 @@ def abandon(signal_name: str) -> Path:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode != 0
     return Path(done.stdout.strip())
+
+
+def test_what_else_runs_in_a_namespace_ends_with_it() -> None:
+    with two_hosts() as lab:
+        outside = subprocess.Popen(["ip", "netns", "exec", lab.client.namespace, "sleep", "97"])
+        while not tools.run(["ip", "netns", "pids", lab.client.namespace]).stdout:
+            pass
+    assert outside.wait(1) == -signal.SIGKILL
 
 
 def test_an_interrupted_process_leaves_nothing() -> None:

@@ -21,6 +21,14 @@ until ip netns exec client curl -s -o /dev/null "http://$1/"; do sleep 0.1; done
 kill %1 2>/dev/null || kill $!
 """
 
+LEFT_RUNNING = """
+for host in "$2" "$3"; do
+    ip netns exec "$host" sleep 97 >"$1" &
+    until ip netns pids "$host" | grep -q .; do :; done
+done
+exit 3
+"""
+
 
 @pytest.fixture(autouse=True)
 def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +69,15 @@ def test_the_status_is_that_of_the_command(capfd: pytest.CaptureFixture[str]) ->
     assert run("--quiet", "/no/such/command") == 127
     assert run("--quiet", "/etc/passwd") == 126
     assert capfd.readouterr().err == "/no/such/command: command not found\n/etc/passwd: Permission denied\n"
+
+
+def test_nothing_runs_on_in_the_namespaces(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    assert run("--quiet", "--", "sh", "-c", LEFT_RUNNING, "sh", str(fifo), *lab_hosts.NAMESPACES) == 3
+    assert os.read(reader, 1) == b""  # it would block if anybody could still write
+    os.close(reader)
 
 
 def test_groups_and_subflows(capfd: pytest.CaptureFixture[str]) -> None:

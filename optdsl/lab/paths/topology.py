@@ -10,7 +10,7 @@ from optdsl.kernel import cgroups, tools
 from optdsl.kernel.cgroups import Cgroup
 from optdsl.lab.errors import CommandError, LabError
 from optdsl.lab.hosts import Host, Lab
-from optdsl.lab.leftovers import NAMESPACES, unique_name
+from optdsl.lab.leftovers import NAMESPACES, delete_namespace, unique_name
 from optdsl.lab.paths.shape import Shape
 from optdsl.lab.paths.sockets import in_namespace
 from optdsl.record import record, replace
@@ -128,7 +128,7 @@ def _namespace(cleanup: ExitStack, name: str, settings: Mapping[str, int]) -> No
     if (NAMESPACES / name).exists():
         raise LabError(f"there is a network namespace {name} already (`ip netns delete {name}` removes it)")
     _ip("netns", "add", name)
-    cleanup.callback(_ip, "netns", "delete", name)
+    cleanup.callback(delete_namespace, name)
     with in_namespace(name):
         for file, value in settings.items():
             FilePath("/proc/sys/net", file).write_text(str(value))
