@@ -82,14 +82,18 @@ class _EndedError(BaseException):
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Lets SIGTERM and SIGHUP end what is inside as Ctrl-C does, so that nothing is left, and then this process."""
+    """Lets SIGTERM and SIGHUP end what is inside as Ctrl-C does, so that nothing is left, and then this process.
+
+    A signal that is ignored, as nohup(1) has it, stays ignored.
+    """
 
     def end(number: int, _frame: FrameType | None) -> None:
         for each in before:  # a terminal that goes away may say so twice: the second is not to disturb the end
             signal.signal(each, signal.SIG_IGN)
         raise _EndedError(number)
 
-    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}
+    heard = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, end) for each in heard}
     try:
         yield
     except _EndedError as error:

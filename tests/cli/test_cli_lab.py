@@ -18,7 +18,7 @@ import pytest
 from cli_run import run
 
 from optdsl.cli.lab import ACTIONS, KERNELS, _write_log
-from optdsl.cli.lab_progress import told_progress
+from optdsl.cli.lab_progress import ended_by_signals, told_progress
 from optdsl.lab.kernels.build import Progress
 
 lab = pytest.mark.lab
@@ -72,6 +72,17 @@ def test_progress_is_told_in_lines_without_a_terminal(capsys: pytest.CaptureFixt
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith(" s  unpacking the source")
     assert [line.split("  ")[-1] for line in lines[1:]] == [f"compiling ({ten} %)" for ten in range(0, 100, 10)]
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert callable(signal.getsignal(signal.SIGTERM))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @lab
