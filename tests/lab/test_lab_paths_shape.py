@@ -37,6 +37,9 @@ def test_the_way_back_may_differ() -> None:
         ("dleay=3ms", "`dleay` is no property of a path; there are: delay, jitter, loss, rate, queue"),
         ("delay=3", "`delay=3` is not understood; write delay=40ms"),
         ("delay", "`delay=` is not understood; write delay=40ms"),
+        (f"rate={'9' * 320}gbit", "the number of `rate` is too large; write rate=20mbit"),
+        (f"delay={'9' * 320}s", "the number of `delay` is too large; write delay=40ms"),
+        (f"queue={'9' * 320}", "the number of `queue` is too large; write queue=100"),
         ("rate=20", "`rate=20` is not understood; write rate=20mbit"),
         ("queue=many", r"`queue=many` is not understood; write queue=100 \(packets\)"),
         ("loss=101", "cannot lose 101 % of its packets"),
@@ -47,6 +50,12 @@ def test_the_way_back_may_differ() -> None:
 def test_a_shape_that_makes_no_sense(text: str, message: str) -> None:
     with pytest.raises(LabError, match=message):
         shape_of(text)
+
+
+@pytest.mark.parametrize("delay", [float("inf"), float("nan")])
+def test_a_delay_that_is_no_number_of_seconds(delay: float) -> None:
+    with pytest.raises(LabError, match="a path cannot have a delay of"):
+        Shape(delay=delay)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a path does to the packets of one direction, as a value and as text: `delay=40ms,loss=1,rate=20mbit`."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -32,7 +33,7 @@ class Shape:
     """Packets that may wait for their turn where there is a rate; the next one is dropped."""
 
     def __post_init__(self) -> None:
-        if self.delay < 0 or not 0 <= self.jitter <= self.delay:
+        if not 0 <= self.jitter <= self.delay < math.inf:
             raise LabError(f"a path cannot have a delay of {self.delay:g} s with a jitter of {self.jitter:g} s")
         if not 0 <= self.loss <= 100:
             raise LabError(f"a path cannot lose {self.loss:g} % of its packets")
@@ -90,7 +91,10 @@ def _reader(pattern: str, units: dict[str, float], example: str) -> Callable[[st
         match = re.fullmatch(rf"(\d+(?:\.\d+)?)({pattern})", value, re.IGNORECASE)
         if match is None:
             raise LabError(f"`{name}={value}` is not understood; write {name}={example}")
-        return float(match[1]) * units[match[2].lower()]
+        number = float(match[1]) * units[match[2].lower()]
+        if not math.isfinite(number):
+            raise LabError(f"the number of `{name}` is too large; write {name}={example}")
+        return number
 
     return read
 
