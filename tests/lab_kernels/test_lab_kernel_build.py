@@ -299,3 +299,23 @@ def ensure_built_again(fake: Fake) -> str:
     assert len(lines) == 1
     assert fake.compilations() == 2
     return lines[0]
+
+
+def test_where_kernels_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As the XDG Base Directory Specification has it, which ignores a path that is not absolute."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    at_home = tmp_path / ".cache"
+    for wanted, base in (("", at_home), ("relative", at_home), ("/absolute", Path("/absolute"))):
+        monkeypatch.setenv("XDG_CACHE_HOME", wanted)
+        assert source.cache_folder() == base / "optdsl" / "kernels"
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(LabKernelError, match="this user has no home folder\nhelp: set XDG_CACHE_HOME"):
+        source.cache_folder()

@@ -39,9 +39,19 @@ Kconfig files of all folders are needed."""
 
 
 def cache_folder() -> Path:
-    """The user's cache for kernels: `optdsl/kernels` below XDG_CACHE_HOME or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(base) / "optdsl" / "kernels"
+    """The user's cache for kernels: `optdsl/kernels` below XDG_CACHE_HOME or ~/.cache.
+
+    A path that is not absolute is ignored, as the XDG Base Directory Specification wants it. Raises LabKernelError
+    where there is neither that variable nor a home folder.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path("~/.cache").expanduser()
+        except RuntimeError:
+            what = "there is no place to keep kernels: this user has no home folder"
+            raise LabKernelError(what, ("help", "set XDG_CACHE_HOME to a folder")) from None
+    return base / "optdsl" / "kernels"
 
 
 def tarball() -> Path:
