@@ -169,14 +169,23 @@ def _command(arguments: argparse.Namespace) -> list[str]:
 def _run(arguments: argparse.Namespace) -> int:
     command = _command(arguments)
     finished = _boot(
-        arguments, command, stdin=sys.stdin.buffer.read() if arguments.stdin else b"", timeout=arguments.timeout,
+        arguments, command, stdin=_read_stdin() if arguments.stdin else b"", timeout=arguments.timeout,
         stdout=sys.stdout.buffer, stderr=sys.stderr.buffer,
     )  # fmt: skip
     return _judged(arguments, finished)
 
 
+def _read_stdin() -> bytes:
+    if sys.stdin is None:  # a shell's `<&-`
+        raise CommandError("cannot read <stdin>: it is closed")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise CommandError(f"cannot read <stdin>: {error.strerror}") from None
+
+
 def _shell(arguments: argparse.Namespace) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if sys.stdin is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a shell needs a terminal", ("help", "`optdsl lab run COMMAND...` runs a command without one"))
     from optdsl.cli.lab_shell import raw_terminal, shell
 

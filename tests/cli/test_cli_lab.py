@@ -86,6 +86,29 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
 
 
 @lab
+@pytest.mark.parametrize(
+    ("command", "status", "told"),
+    [
+        ("optdsl lab run -i cat <&-", 1, "error: cannot read <stdin>: it is closed\n"),
+        ("optdsl lab run -i cat </proc/self/mem", 1, "error: cannot read <stdin>: Input/output error\n"),
+        ("optdsl lab shell <&-", 2, "error: a shell needs a terminal\n"),
+        ("rmdir $PWD; optdsl lab run true", 1, "error: the current folder is gone: No such file or directory\n"),
+        ("optdsl lab run echo x >/dev/full", 1, "error: cannot write to the standard output: No space left"),
+        ("ulimit -n 400; optdsl lab run true", 1, "the limit of open files is 400\n  = help: ulimit -n 1024\n"),
+        ("XDG_CACHE_HOME=relative optdsl lab run echo x", 0, "x\n"),
+    ],
+)
+def test_what_is_no_defect_is_told_as_such(command: str, status: int, told: str, tmp_path: Path) -> None:
+    start = f"{sys.executable} -c 'from optdsl.cli.start import start; start()'"
+    script = f'optdsl() {{ PYTHONPATH={Path(__file__).parents[2]} {start} "$@"; }}; {command}'
+    folder = tmp_path / "here"
+    folder.mkdir()
+    done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == status
+    assert told in done.stdout + done.stderr
+
+
+@lab
 def test_a_build_that_has_been_done_is_there_at_once(tmp_path: Path) -> None:
     """Below 0.3 seconds; of the processor's, since other things may be going on."""
     seconds = []

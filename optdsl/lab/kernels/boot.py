@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Final, Literal
 from optdsl.lab.kernels import chance, source
 from optdsl.lab.kernels.errors import LabKernelError
 from optdsl.lab.kernels.kernel import Kernel
-from optdsl.lab.kernels.results import made
+from optdsl.lab.kernels.results import current, made
 from optdsl.lab.kernels.stream import Stream
 from optdsl.record import record
 
@@ -99,7 +99,7 @@ def boot(
         plan = {
             "command": list(command),
             "environment": dict(os.environ if environment is None else environment) | {"OPTDSL_LAB": kernel.release},
-            "cwd": str(cwd or Path.cwd()),
+            "cwd": str(cwd or current()),
             "results": None if shared is None else str(shared),
             "terminal": terminal,
         }
@@ -184,16 +184,11 @@ class _Run:
         with contextlib.suppress(OSError):  # an unprivileged user's quota of pipe buffers may be used up
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         os.set_blocking(reading, False)
-        process = self._start(arguments, writing)
-        os.close(writing)
         try:
-            in_time = self._watch(process, reading, None if timeout is None else began + timeout)
+            in_time = self._run(arguments, (reading, writing), None if timeout is None else began + timeout)
         finally:
-            _end(process)
-            self._read_log(reading)
             os.close(reading)
             for each in self.outputs:
-                each.look()
                 each.file.close()
         seconds = clock.monotonic() - began
         told = self._status() if in_time else TIMED_OUT
@@ -202,23 +197,34 @@ class _Run:
         status = CRASHED if told is None else told
         return Finished(status, stdout, stderr, log, seconds, timed_out=not in_time, crashed=told is None)
 
+    def _run(self, arguments: list[str], log: tuple[int, int], deadline: float | None) -> bool:
+        """From the start to the end of its last process; False if that took too long. `log` is a pipe."""
+        reading, writing = log
+        try:
+            process = self._start(arguments, writing)
+        finally:
+            os.close(writing)
+        try:
+            return self._watch(process, reading, deadline)
+        finally:
+            _end(process)
+            self._read_log(reading)
+            for each in self.outputs:
+                each.look()
+
     def _start(self, arguments: list[str], log: int) -> subprocess.Popen[bytes]:
-        # Numbers that no file of this process has, so that they are the same each time.
-        console = fcntl.fcntl(log, fcntl.F_DUPFD_CLOEXEC, _FIRST_FILE)
         folder = os.open(self.control, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        control = fcntl.fcntl(folder, fcntl.F_DUPFD_CLOEXEC, _FIRST_FILE)
-        files = [console, control]
-        place = f"/proc/self/fd/{control}"
-        lines = [f"con0=null,fd:{console}", "ssl=null"]
-        if self.terminal:
-            files.append(fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, _FIRST_FILE))
-            lines[1] = f"ssl0=fd:0,fd:{files[-1]}"
+        files: list[int] = []
         # If this process is killed the kernel should not outlive it.
         tied = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         stdin = None if self.terminal else subprocess.DEVNULL
         try:
+            for each in (log, folder, *([1] if self.terminal else [])):
+                files.append(_high_number(each))
+            console, place, *terminal = files[0], f"/proc/self/fd/{files[1]}", *files[2:]
             process = subprocess.Popen(
-                [*tied, *arguments, f"init={place}/init", f"uml_dir={place}/uml/", *lines],
+                [*tied, *arguments, f"init={place}/init", f"uml_dir={place}/uml/", f"con0=null,fd:{console}",
+                 f"ssl0=fd:0,fd:{terminal[0]}" if terminal else "ssl=null"],
                 stdin=stdin, stdout=log, stderr=log, env=self._environment(), cwd="/", pass_fds=files,
                 start_new_session=True,
             )  # fmt: skip
@@ -278,6 +284,16 @@ class _Run:
         if told and not told.isdecimal():
             raise LabKernelError(told)
         return int(told) if told else None
+
+
+def _high_number(file: int) -> int:
+    """Another number of a file: one that no file of this process has, so that it is the same each time."""
+    try:
+        return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _FIRST_FILE)
+    except OSError as error:  # EINVAL: the limit is lower
+        what = f"the lab cannot have the numbers of files from {_FIRST_FILE} on: {error.strerror}"
+        limit = f"the limit of open files is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"
+        raise LabKernelError(what, ("note", limit), ("help", "ulimit -n 1024")) from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -23,7 +23,7 @@ from optdsl.lab.kernels.boot import CRASHED, TIMED_OUT, Finished
 from optdsl.lab.kernels.build import Tell, silent
 from optdsl.lab.kernels.errors import LabKernelError
 from optdsl.lab.kernels.initramfs import File, archive
-from optdsl.lab.kernels.results import made
+from optdsl.lab.kernels.results import current, made
 from optdsl.lab.kernels.stream import Stream
 
 QEMU: Final = "qemu-system-x86_64"
@@ -60,7 +60,7 @@ def run(
     image = debian.ensure_image(kernel, tell)
     shared = made(results)
     variables = {**(os.environ if environment is None else environment), "OPTDSL_LAB": image.release}
-    script = qemu_guest.command_script(command, variables, str(cwd or Path.cwd()))
+    script = qemu_guest.command_script(command, variables, str(cwd or current()))
     with tempfile.TemporaryDirectory(prefix="optdsl-lab-") as name:
         control = Path(name)
         (control / "initrd").write_bytes(_first_root(image, script, stdin, shared))
