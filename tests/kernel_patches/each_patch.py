@@ -50,12 +50,14 @@ def _all(only: list[int] | None, jobs: int) -> int:
                 continue
             began = time.monotonic()
             make.configure(recipe.config(debug=False))
-            make.compile(lambda _done: None)
+            steps = [0]
+            make.compile(steps.append)
             result = folder / str(number)
             make.keep(result)
             what = patches[number - 1].name if number else "no patch"
             complaint = _complaint(Kernel(result, source.SERIES))
-            print(f"{number:2} {complaint or 'ok'}  {what}  ({time.monotonic() - began:.0f} s)", flush=True)
+            told = f"{steps[-1]} steps, {time.monotonic() - began:.0f} s"
+            print(f"{number:2} {complaint or 'ok'}  {what}  ({told})", flush=True)
             if complaint:
                 return 1
     return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +79,14 @@ def say(source: socket.socket, target: socket.socket, size: int = 100) -> float:
     while left:
         left -= len(target.recv(left))
     return time.monotonic() - start
+
+
+def disconnect(end: socket.socket) -> None:
+    """connect(2) with AF_UNSPEC, which Python's sockets cannot say: the socket can connect again."""
+    address = struct.pack("=H14x", socket.AF_UNSPEC)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.connect(end.fileno(), address, len(address)):
+        raise OSError(ctypes.get_errno(), "connect")
 
 
 def sent_ranges(packets: list[Packet], sender: str) -> Ranges:

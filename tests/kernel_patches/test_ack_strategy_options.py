@@ -25,10 +25,12 @@ from kernel_patches.ack_strategy import (
     steady,
     subflow_ack_timeouts,
 )
+from kernel_patches.schedulers import disconnect, say, wait_for_subflows
 from optdsl.lab.capture import capture
 from optdsl.lab.paths import MultipathLab, Shape
 from optdsl.lab.paths.manager import add_endpoint, set_limits
 from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
+from optdsl.lab.tcp_info import decode_tcp_info
 
 _LINE = (Shape(delay=0.080, rate=20_000_000, queue=5000), Shape())
 _PROTOCOLS = pytest.mark.parametrize("mptcp", [False, True], ids=["tcp", "mptcp"])
@@ -105,6 +107,43 @@ def test_all_subflows_acknowledge_so(paths: MultipathLab, results: Path, segment
             # Where a block of data ends a segment is not full, so that the last of n goes less far.
             near = [math.ceil(each) for each in found]
             assert share(near, segments) > 0.75, found
+
+
+@pytest.mark.shapes(_LINE, _LINE)
+def test_zero_counts_for_later_subflows(paths: MultipathLab, results: Path) -> None:
+    """A subflow that joins comes from the listener, whose strategy the application has called off."""
+    first, second = paths.paths
+    set_limits(paths.server, subflows=1)
+    with (
+        capture(second.server, results / "second.pcap") as seen,
+        connection(first, mptcp=True, listener_options=[(DELACK_SEGS, 32)], buffer=2 * STEADY_BUFFER) as ends,
+    ):
+        client, server = ends
+        set_option(server, DELACK_SEGS, 0)
+        exchange(client, server, sent=1000, received=1000)
+        set_limits(paths.client, subflows=1)
+        add_endpoint(paths.client, second.client.ipv4, "subflow")
+        wait_for_subflows(client, 1)
+        exchange(client, server, sent=4_000_000)
+        found = [math.ceil(each) for each in segments_per_ack(steady(acks(seen.packets(), server)), MPTCP_SEGMENT)]
+    assert share(found, 2) > 0.75, found
+
+
+@pytest.mark.shapes(Shape(delay=0.001), Shape(delay=0.100))
+def test_the_rtt_of_an_earlier_connection_does_not_count(paths: MultipathLab, sockets: Sockets) -> None:
+    made = sockets.make(paths.client, mptcp=False)
+    set_option(made, DELACK_RTT_DIVISOR, 2)
+    listener = sockets.listen(paths.server, mptcp=False)
+    for path, expected in zip(paths.paths, (TICK, 0.100), strict=True):
+        made.connect((path.server.ipv4, listener.getsockname()[1]))
+        accepted, _ = listener.accept()
+        with accepted:
+            for _ in range(40):  # quick ACKs come first
+                say(made, accepted)
+                say(accepted, made, 3000)
+            info = decode_tcp_info(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256))
+        assert info["ato"] / 1e6 == pytest.approx(expected)
+        disconnect(made)
 
 
 def _error(end: socket.socket, option: int, value: bytes) -> int:

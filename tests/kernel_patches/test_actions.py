@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -11,7 +12,17 @@ from typing import Final, TypeAlias
 import pytest
 
 from kernel_patches.conftest import LoadProgram
-from kernel_patches.mptcp_actions import F_BACKUP, Actions, Address, Callback, Event, Step, close_subflow, failures
+from kernel_patches.mptcp_actions import (
+    F_BACKUP,
+    Actions,
+    Address,
+    Callback,
+    Event,
+    Step,
+    announce,
+    close_subflow,
+    failures,
+)
 from kernel_patches.mptcp_actions import open_subflow as opens
 from kernel_patches.mptcp_wire import Join, joins
 from kernel_patches.schedulers import say
@@ -139,6 +150,55 @@ def test_a_backup_subflow_is_one_to_the_peer(paths: MultipathLab, acting: Action
     flags = [each.raw.split("flags:")[1].split()[0] for each in subflows(paths.server) if "10.0.2.1" in each.raw]
     assert "B" in flags[0]
     assert "b" in joined(paths).raw.split("flags:")[1].split()[0]
+
+
+@pytest.mark.parametrize("local", ["0.0.0.0", None], ids=["routed", "of-the-other-family"])
+def test_a_backup_subflow_from_any_address(
+    paths: MultipathLab, acting: Actions, connect: Connect, results: Path, local: str | None
+) -> None:
+    """Its address is known only after routing."""
+    acting.plan(opens(Event.ESTABLISHED, local=Address(local), remote=Address(SECOND[1]), flags=F_BACKUP))
+    with capture(paths.paths[1].client, results / "2.pcap") as two:
+        connect(ipv6=local is None)
+        acting.wait_for(Event.SUBFLOW_ADDED)
+        (join,) = joins(two.packets())
+    assert (join.src, join.dst, join.backup) == (*SECOND, True)
+
+
+def test_a_socket_of_both_families_is_one_of_ipv4(paths: MultipathLab, acting: Actions, sockets: Sockets) -> None:
+    """Its addresses are mapped ones; what is left out is the subflow's own address all the same."""
+    acting.plan(opens(Event.ESTABLISHED, remote=Address(SECOND[1]), local=Address(port=_PORT)))
+    listener = sockets.listen(paths.server)
+    client, server = sockets.connect(paths.client, f"::ffff:{FIRST[1]}", listener)
+    say(client, server)
+    say(server, client)
+    acting.wait_for(Event.SUBFLOW_ADDED)
+    assert ends(joined(paths)) == (FIRST[0], SECOND[1])
+    assert joined(paths).local.port == _PORT
+
+
+def test_a_server_opens_one_when_the_connection_is_accepted(
+    paths: MultipathLab, acting: Actions, program: LoadProgram, sockets: Sockets
+) -> None:
+    acting.plan(announce(Event.ESTABLISHED, Address(SECOND[0], _PORT, 8)))  # or it takes no subflow on this port
+    serving = Actions(program("mptcp_actions", paths.server))
+    for host in paths.hosts:
+        set_limits(host, subflows=8)
+    serving.plan(opens(Event.NEW_SESSION, local=Address(SECOND[1]), remote=Address(SECOND[0], _PORT)))
+    further = sockets.make(paths.client)
+    further.bind((SECOND[0], _PORT))
+    further.listen()
+    listener = sockets.listen(paths.server)
+    client = sockets.make(paths.client)
+    client.connect((paths.server.ipv4, listener.getsockname()[1]))
+    client.sendall(b"early")
+    time.sleep(1)
+    assert (serving.answers(), serving.events(Event.ACTION_FAILED)) == ([0], [])
+    server, _ = listener.accept()
+    with server:
+        serving.wait_for(Event.SUBFLOW_ADDED)
+        assert mptcp_info(server).subflows == 1
+        assert failures(serving.reports()) == []
 
 
 def test_the_interface_is_taken_as_given(paths: MultipathLab, acting: Actions, connect: Connect) -> None:

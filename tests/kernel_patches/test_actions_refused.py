@@ -28,7 +28,7 @@ from kernel_patches.mptcp_actions import (
     set_backup,
     withdraw,
 )
-from kernel_patches.schedulers import say
+from kernel_patches.schedulers import MPTCP_SCHEDULER, say
 from optdsl.lab.hosts import Host
 from optdsl.lab.paths import MultipathLab
 from optdsl.lab.paths.counters import connections, counters
@@ -36,6 +36,7 @@ from optdsl.lab.paths.manager import set_limits
 from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
 
 HERE: Final = "10.0.2.1"
+NAME: Final = b"redundant"
 QUEUE: Final = 16
 """MPTCP_BPF_ACTIONS_MAX of net/mptcp/bpf.c."""
 SIZES: Final = {
@@ -165,12 +166,15 @@ def test_plain_tcp(acting: Actions, paths: MultipathLab, sockets: Sockets, ipv6:
 def test_after_a_fallback(acting: Actions, paths: MultipathLab, sockets: Sockets) -> None:
     when = Callback.ACTIVE_ESTABLISHED
     later = Callback.RTT
-    acting.plan(open_subflow(when), close_subflow(when), close_subflow(later), announce(later, Address(HERE, id=5)))
+    acting.plan(
+        *(open_subflow(when), close_subflow(when), close_subflow(later), announce(later, Address(HERE, id=5))),
+        *(at_once(MPTCP_SCHEDULER, NAME, when) for when in (when, later)),
+    )
     client, server = sockets.connect(paths.client, paths.server.ipv4, sockets.listen(paths.server, mptcp=False))
     for _ in range(10):
         say(client, server)
         say(server, client)
-    assert acting.answers() == [-errno.EOPNOTSUPP] * 4
+    assert acting.answers() == [-errno.EOPNOTSUPP] * 6
     assert failures(acting.reports()) == []
 
 
@@ -184,9 +188,10 @@ def test_what_was_asked_before_a_fallback_is_dropped(acting: Actions, paths: Mul
 
 def test_a_listener(paths: MultipathLab, program: LoadProgram, sockets: Sockets) -> None:
     acting = Actions(program("mptcp_actions", paths.server))
-    acting.plan(close_subflow(Callback.LISTEN, 1), withdraw(Callback.LISTEN, 1), open_subflow(Callback.LISTEN))
+    when = Callback.LISTEN
+    acting.plan(close_subflow(when, 1), withdraw(when, 1), open_subflow(when), at_once(MPTCP_SCHEDULER, NAME, when))
     sockets.listen(paths.server)
-    assert acting.answers() == [-errno.ENOTCONN, -errno.ENOTCONN, -errno.EINVAL]
+    assert acting.answers() == [-errno.ENOTCONN] * 4
 
 
 @pytest.mark.parametrize("how", ["close", "reset", "peer"])
@@ -200,6 +205,7 @@ def test_while_the_connection_ends(acting: Actions, paths: MultipathLab, sockets
             close_subflow(when, 1, times=OFTEN),
         )
     ]
+    steps.append(at_once(MPTCP_SCHEDULER, NAME, Event.SESSION_CLOSED))
     acting.plan(*steps)
     client, server = sockets.connect(paths.client, paths.server.ipv4, sockets.listen(paths.server))
     say(client, server)

@@ -315,5 +315,47 @@ def test_beside_the_path_manager_of_the_kernel(paths: MultipathLab, acting: Acti
     exchange(client, server, sent=100_000, received=100_000)
 
 
+def test_the_kernel_announces_what_a_program_has_not(
+    paths: MultipathLab, serving: Actions, sockets: Sockets, results: Path
+) -> None:
+    """A program was first with one of the endpoints; the path manager goes on with the others."""
+    set_limits(paths.server, subflows=8)
+    others = [f"10.0.1.{number}" for number in (11, 12)]
+    for number, address in enumerate([others[0], SERVER2, others[1]], 2):
+        if address != SERVER2:
+            paths.server.run(["ip", "address", "add", f"{address}/24", "dev", paths.paths[0].server.interface])
+        add_endpoint(paths.server, address, "signal", number=number)
+    serving.plan(announce(Event.ESTABLISHED, Address(SERVER2, id=9), subflow=1))
+    with captured(paths, results) as seen:
+        client, server = connected(paths, sockets)
+        for _ in range(3):
+            talk(client, server)
+    assert failures(serving.reports()) == []
+    told = {(each.address, each.id) for each in announced(seen[0]) if not each.echo}
+    assert told == {(others[0], 2), (SERVER2, 9), (others[1], 4)}
+
+
+def test_taking_an_address_back_can_be_tried_again(
+    paths: MultipathLab, acting: Actions, sockets: Sockets, results: Path
+) -> None:
+    """No subflow can tell the peer of the announcement, which the other signal has to wait for."""
+    acting.plan(
+        close_subflow(Callback.RTT),
+        announce(Event.SUBFLOW_CLOSED, Address("10.0.1.99", id=5)),
+        withdraw(Event.SUBFLOW_CLOSED, 5),
+        open_subflow(Event.SUBFLOW_CLOSED, local=Address(CLIENT2)),
+    )
+    with captured(paths, results) as seen:
+        client, server = connected(paths, sockets, closing=True)
+        acting.wait_for(Event.SUBFLOW_ADDED)
+        assert failures(acting.reports()) == [(Option.WITHDRAW, errno.EBUSY, 5)]
+        talk(client, server)
+        acting.plan(withdraw(Callback.RTT, 5))
+        talk(client, server)
+    assert (acting.answers(), failures(acting.reports())) == ([0], [])
+    assert {each.id for each in announced(seen[0] + seen[1]) if not each.echo} == {5}
+    assert [ids for _, ids in removed(seen[1])] == [(5,)]
+
+
 def _ids(report: Report) -> int:
     return report.args[1] >> 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -335,3 +336,33 @@ def test_a_mark_is_set_anew(paths: MultipathLab, sockets: Sockets, program: Load
     assert all(after - before >= 100_000 for before, after in pairwise(received))
     assert received[0] < 110_000
     assert Kind.DATA not in client.kinds()
+
+
+def test_data_that_waits_for_its_reader(paths: MultipathLab, sockets: Sockets, program: LoadProgram) -> None:
+    """What does not fit into the buffer of the connection stays with the subflow until there is room."""
+    _, server = watches(paths, program)
+    total = 300_000
+    server.ask(Kind.DATA, mark=total)
+    listener = sockets.listen(paths.server)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)
+    client, accepted = sockets.connect(paths.client, paths.server.ipv4, listener)
+    sending = threading.Thread(target=client.sendall, args=(bytes(total),))
+    sending.start()
+    left = total
+    while left:
+        time.sleep(0.5)
+        left -= len(accepted.recv(left))
+    sending.join()
+    assert server.one(Kind.DATA).of[0] == total
+
+
+def test_data_that_comes_with_the_end(paths: MultipathLab, sockets: Sockets, program: LoadProgram) -> None:
+    """A FIN in the same segment, from a peer of plain TCP."""
+    watch, _ = watches(paths, program)
+    watch.ask(Kind.DATA, mark=1000)
+    client, peer = sockets.connect(paths.client, paths.server.ipv4, sockets.listen(paths.server, mptcp=False))
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    peer.sendall(bytes(1000))
+    peer.close()
+    assert len(client.recv(2000, socket.MSG_WAITALL)) == 1000
+    assert watch.one(Kind.DATA).of[0] == 1000

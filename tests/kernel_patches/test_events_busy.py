@@ -65,5 +65,9 @@ def test_each_subflow_is_told_of_once(paths: MultipathLab, sockets: Sockets, pro
         added = [each for each in watch.events(Kind.SUBFLOW_ADDED) if each.known.token == token]
         assert sorted(each.of[0] for each in added) == list(range(2, 2 + _JOINS)), f"connection {number}"
         assert all(each.of[2] == 1 for each in added), "the peer has opened them"
+        usable = [each for each in watch.events(Kind.ESTABLISHED) if each.known.token == token and not each.of[0]]
+        assert sorted(each.of[1] for each in usable) == list(range(2, 2 + _JOINS))
+        begun = {each.of[0]: each.seconds for each in added}
+        assert all(begun[each.of[1]] <= each.seconds for each in usable), "with an id, and not before"
         client.close()
         server.close()

@@ -14,6 +14,7 @@ import pytest
 from kernel_patches.conftest import LoadProgram
 from kernel_patches.mptcp_events import CLOSED, Kind, Told, Watch
 from kernel_patches.raw_segments import mp_tcprst, send_reset
+from kernel_patches.schedulers import disconnect
 from optdsl.lab.capture import capture
 from optdsl.lab.paths import MultipathLab
 from optdsl.lab.paths.manager import use_all_paths
@@ -22,7 +23,6 @@ from optdsl.lab.paths.sockets import Sockets, exchange
 _LINGER_OFF_AT_ONCE = struct.pack("ii", 1, 0)
 _LONG = 240
 """Seconds after which nothing of a closed connection is left."""
-_AF_UNSPEC = struct.pack("=H14x", socket.AF_UNSPEC)
 
 
 @pytest.fixture
@@ -93,19 +93,15 @@ def test_a_socket_is_used_again(paths: MultipathLab, sockets: Sockets, client: W
         with accepted:
             exchange(made, accepted, sent=10_000)
             time.sleep(1)
-        _disconnect(made)
+        disconnect(made)
     made.close()
     time.sleep(_LONG)
     for watch in (client, server):
         all_ended(watch, sessions=3, subflows=3)
-
-
-def _disconnect(made: socket.socket) -> None:
-    """connect(2) with AF_UNSPEC, which Python's sockets cannot say."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.connect(made.fileno(), _AF_UNSPEC, len(_AF_UNSPEC)) == 0, ctypes.get_errno()
+        told = [each for each in watch.events() if each.kind is not Kind.SESSION_CLOSED]
+        assert {each.known.subflow_id for each in told} == {1}
+    fresh = [each.known for each in client.events(Kind.NEW_SESSION)]
+    assert len({each.local_key for each in fresh}) == 3
 
 
 def test_a_listener_goes_with_connections_it_has_not_handed_out(

@@ -225,6 +225,17 @@ def _set(when: Event | Callback, seconds: int) -> Step:
     return Step(when, Option.INACTIVITY_TIMEOUT, struct.pack("=i", seconds))
 
 
+def test_the_clock_of_timers_overflows(paths: MultipathLab, sockets: Sockets) -> None:
+    """Its lower half does five minutes after the start (INITIAL_JIFFIES); a change arms a timer of before then anew."""
+    time.sleep(max(270 - time.monotonic(), 0))
+    client, _ = connected(paths, sockets, timeout=100)
+    gone = cut(paths)
+    assert gone < 299
+    time.sleep(301 - time.monotonic())
+    client.setsockopt(SOL_MPTCP, OPTION, 50)
+    times_out(client, since=gone, after=50)
+
+
 def test_a_program_sets_it(paths: MultipathLab, sockets: Sockets, program: LoadProgram) -> None:
     acting = Actions(program("mptcp_actions", paths.client))
     acting.plan(_set(Event.ESTABLISHED, 4), _set(Event.NEW_SESSION, -1), _set(Event.NEW_SESSION, MOST + 1))

@@ -29,7 +29,13 @@ from kernel_patches.schedulers import (
 from optdsl.lab.capture import capture
 from optdsl.lab.paths import MultipathLab, Shape
 from optdsl.lab.paths.counters import counters
-from optdsl.lab.paths.manager import change_endpoint, delete_endpoint, endpoints
+from optdsl.lab.paths.manager import (
+    add_endpoint,
+    change_endpoint,
+    delete_endpoint,
+    endpoints,
+    use_all_paths,
+)
 from optdsl.lab.paths.sockets import SOL_MPTCP, Sockets, exchange
 
 TIMEOUT = 900
@@ -257,6 +263,20 @@ def test_redundant_does_not_notice_that_a_path_dies(paths: MultipathLab) -> None
         seconds = exchange(client, server, sent=5 * _MEGABYTE).seconds
         dying.join()
     assert seconds < 3
+
+
+@pytest.mark.shapes(Shape(delay=0.010), Shape(delay=0.010), Shape(delay=0.010))
+def test_a_dead_path_does_not_hold_up_the_backup(paths: MultipathLab) -> None:
+    """The retransmission timer of one copy backs off for half a minute; the other copies do not wait for that."""
+    use_all_paths(paths.client, paths.server, [paths.paths[1].client])
+    add_endpoint(paths.client, paths.paths[2].client.ipv4, "subflow", "backup")
+    with connection(paths, "redundant") as (client, server):
+        paths.paths[1].set(loss=100)
+        for _ in range(33):
+            say(client, server)
+            time.sleep(1)
+        paths.paths[0].set(loss=100)
+        assert say(client, server, 1000) < 5
 
 
 # Round robin, and switching
