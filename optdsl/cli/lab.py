@@ -74,7 +74,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", metavar="N", type=int, default=1, help="what chance there is in simulated time (default: %(default)s)"
     )
-    parser.add_argument("--results", metavar="DIR", type=Path, help="the folder whose files may be written")
+    parser.add_argument("--results", metavar="DIR", type=_folder, help="the folder whose files may be written")
     parser.add_argument("--log", metavar="FILE", type=_file, help="write the kernel's messages to a file")
     parser.add_argument(
         "--check-log",
@@ -108,6 +108,12 @@ def _seconds(text: str) -> float:
         if 0 < (seconds := float(text)) < float("inf"):
             return seconds
     raise argparse.ArgumentTypeError(f"`{text}` is not a time above 0 in seconds")
+
+
+def _folder(name: str) -> Path:
+    if not name:  # what a shell makes of a variable that is not set; as a path it would be the current folder
+        raise argparse.ArgumentTypeError("the name of a folder is missing")
+    return Path(name)
 
 
 def _file(name: str) -> Path:

@@ -39,6 +39,7 @@ lab = pytest.mark.lab
         (["run", "--patches", "--vanilla", "true"], "argument --vanilla: not allowed with argument --patches"),
         (["run", "--timeout", "-1", "true"], "argument --timeout: `-1` is not a time above 0 in seconds"),
         (["run", "--log", "", "true"], "argument --log: the name of a file is missing"),
+        (["run", "--results", "", "true"], "argument --results: the name of a folder is missing"),
         (["run", "--log", ".", "true"], "argument --log: `.` is a folder"),
         (["build", "--jobs", "0"], "argument --jobs: `0` is not a number of at least 1"),
         (["shell"], "error: a shell needs a terminal\n  = help: `optdsl lab run COMMAND...`"),
