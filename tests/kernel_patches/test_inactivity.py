@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import resource
 import select
@@ -305,8 +306,14 @@ def test_idle_sessions_are_removed(paths: MultipathLab, sockets: Sockets, result
     assert sorted(held) == sorted(each.fileno() for each in patient), table
     assert before[:2] == (SESSIONS, SESSIONS + 1)
     assert rows[-1][1:3] == (len(patient), len(patient) + 1)
-    assert rows[-1][3] < before[2] - 0.9 * SESSIONS
+    if not _is_freed_memory_kept():
+        assert rows[-1][3] < before[2] - 0.9 * SESSIONS
     assert all(row[1] == SESSIONS for row in rows if row[0] < 240)
+
+
+def _is_freed_memory_kept() -> bool:
+    """KASAN does, for a while, to notice who still uses it: /proc/slabinfo counts it."""
+    return b"\nCONFIG_KASAN=y\n" in gzip.decompress(Path("/proc/config.gz").read_bytes())
 
 
 def _close_ended(held: dict[int, socket.socket], seconds: float) -> None:
