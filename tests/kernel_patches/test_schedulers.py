@@ -292,8 +292,8 @@ def test_round_robin_shares_the_bytes(paths: MultipathLab, results: Path) -> Non
     ):
         exchange(client, server, sent=4 * _MEGABYTE)
         on_one, on_two = payload(first.packets(), one.client.ipv4), payload(second.packets(), two.client.ipv4)
-    assert on_one == pytest.approx(2 * _MEGABYTE, rel=0.15)
-    assert on_two == pytest.approx(2 * _MEGABYTE, rel=0.15)
+    assert on_one == pytest.approx(2 * _MEGABYTE, rel=0.25)
+    assert on_two == pytest.approx(2 * _MEGABYTE, rel=0.25)
 
 
 def test_round_robin_takes_turns(paths: MultipathLab, results: Path) -> None:
