@@ -15,7 +15,6 @@ Between the hosts, in a namespace of its own, a bridge for each path delays and 
 shows a packet when the host sends it, a loss is not told to the sender, and the queues of the hosts are free for use.
 Delay, loss and rate are netem's, which the kernel that `optdsl lab run` boots has. Stock kernels often lack it: without
 a delay and a loss paths work there too, a rate then with a token bucket filter.
-
 """
 
 from __future__ import annotations
