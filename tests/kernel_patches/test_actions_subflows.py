@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,15 +26,14 @@ from kernel_patches.mptcp_actions import (
     set_backup,
     withdraw,
 )
+from kernel_patches.mptcp_talk import captured, connected, talk
 from kernel_patches.mptcp_wire import AddAddr, announced, joins, priorities, removed
-from kernel_patches.schedulers import say, wait_for_subflows
-from optdsl.lab.capture import capture
+from kernel_patches.schedulers import wait_for_subflows
 from optdsl.lab.hosts import Host
 from optdsl.lab.paths import MultipathLab
 from optdsl.lab.paths.counters import counters, subflows
-from optdsl.lab.paths.manager import add_endpoint, set_limits
+from optdsl.lab.paths.manager import set_limits
 from optdsl.lab.paths.sockets import Sockets, exchange, mptcp_info
-from optdsl.lab.pcap import Packet
 
 CLIENT2, SERVER2 = "10.0.2.1", "10.0.2.2"
 SECOND: Final = open_subflow(Event.ESTABLISHED, local=Address(CLIENT2), subflow=1)
@@ -55,37 +51,6 @@ def acting(paths: MultipathLab, program: LoadProgram) -> Actions:
 def serving(paths: MultipathLab, program: LoadProgram) -> Actions:
     """The program on the server."""
     return Actions(program("mptcp_actions", paths.server))
-
-
-def connected(
-    paths: MultipathLab, sockets: Sockets, *, ipv6: bool = False, closing: bool = False
-) -> tuple[socket.socket, socket.socket]:
-    """A connection on which a word went to and fro; `closing` if that takes its only subflow."""
-    listener = sockets.listen(paths.server, ipv6=ipv6)
-    client, server = sockets.connect(paths.client, paths.server.address(ipv6=ipv6), listener)
-    if closing:
-        say(client, server)
-    else:
-        talk(client, server)
-    return client, server
-
-
-def talk(client: socket.socket, server: socket.socket) -> None:
-    """Some data each way, so that round trips are measured; longer than anything is underway."""
-    for _ in range(4):
-        say(client, server, 3000)
-        say(server, client, 3000)
-    time.sleep(0.1)
-
-
-@contextmanager
-def captured(paths: MultipathLab, results: Path) -> Iterator[list[list[Packet]]]:
-    """The packets of each path, as its client sees them, when the block has ended."""
-    one, two = paths.paths
-    found: list[list[Packet]] = []
-    with capture(one.client, results / "1.pcap") as first, capture(two.client, results / "2.pcap") as second:
-        yield found
-        found += [first.packets(), second.packets()]
 
 
 def flags(host: Host, address: str) -> str:
@@ -291,48 +256,6 @@ def test_one_announcement_at_a_time(paths: MultipathLab, acting: Actions, socket
     connected(paths, sockets, closing=True)
     acting.wait_for(Event.ACTION_FAILED)
     assert failures(acting.reports()) == [(Option.ANNOUNCE, errno.EBUSY, 6)]
-
-
-def test_what_the_client_takes_by_itself(paths: MultipathLab, serving: Actions, sockets: Sockets) -> None:
-    """The path manager of the client's kernel opens a subflow to the address that a program announced."""
-    for host in paths.hosts:
-        set_limits(host, subflows=8, accepted=8)
-    serving.plan(announce(Event.ESTABLISHED, Address(SERVER2, id=5), subflow=1))
-    client, _ = connected(paths, sockets)
-    wait_for_subflows(client, 1)
-    (found,) = (each for each in subflows(paths.client) if "J" in each.details["flags"])
-    assert found.remote.address == SERVER2
-
-
-def test_beside_the_path_manager_of_the_kernel(paths: MultipathLab, acting: Actions, sockets: Sockets) -> None:
-    """It goes on with its endpoints, and ids are not mixed up."""
-    set_limits(paths.client, subflows=8)
-    add_endpoint(paths.client, CLIENT2, "subflow", number=3)
-    acting.plan(open_subflow(Event.ESTABLISHED, remote=Address(SERVER2), subflow=1))
-    client, server = connected(paths, sockets)
-    added = acting.wait_for(Event.SUBFLOW_ADDED, 2)
-    assert sorted(_ids(each) for each in added) == [0, 3]
-    exchange(client, server, sent=100_000, received=100_000)
-
-
-def test_the_kernel_announces_what_a_program_has_not(
-    paths: MultipathLab, serving: Actions, sockets: Sockets, results: Path
-) -> None:
-    """A program was first with one of the endpoints; the path manager goes on with the others."""
-    set_limits(paths.server, subflows=8)
-    others = [f"10.0.1.{number}" for number in (11, 12)]
-    for number, address in enumerate([others[0], SERVER2, others[1]], 2):
-        if address != SERVER2:
-            paths.server.run(["ip", "address", "add", f"{address}/24", "dev", paths.paths[0].server.interface])
-        add_endpoint(paths.server, address, "signal", number=number)
-    serving.plan(announce(Event.ESTABLISHED, Address(SERVER2, id=9), subflow=1))
-    with captured(paths, results) as seen:
-        client, server = connected(paths, sockets)
-        for _ in range(3):
-            talk(client, server)
-    assert failures(serving.reports()) == []
-    told = {(each.address, each.id) for each in announced(seen[0]) if not each.echo}
-    assert told == {(others[0], 2), (SERVER2, 9), (others[1], 4)}
 
 
 def test_taking_an_address_back_can_be_tried_again(

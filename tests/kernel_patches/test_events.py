@@ -14,6 +14,7 @@ import pytest
 from kernel_patches.conftest import LoadProgram
 from kernel_patches.mptcp_events import CLOSED, RST_RECEIVED, RST_TRANSIENT, Address, Kind, Watch, bits
 from kernel_patches.raw_segments import mp_tcprst, send_reset
+from kernel_patches.schedulers import say, set_scheduler, wait_for_subflows
 from optdsl.lab.capture import capture
 from optdsl.lab.paths import MultipathLab, Shape
 from optdsl.lab.paths.counters import counters
@@ -353,6 +354,31 @@ def test_data_that_waits_for_its_reader(paths: MultipathLab, sockets: Sockets, p
         left -= len(accepted.recv(left))
     sending.join()
     assert server.one(Kind.DATA).of[0] == total
+
+
+def test_data_that_waited_for_other_data_without_room(
+    paths: MultipathLab, sockets: Sockets, program: LoadProgram
+) -> None:
+    """The third message has the mark and came early; the second, on the slow path, found the buffer full."""
+    _, server = watches(paths, program)
+    server.ask(Kind.DATA, mark=160)
+    use_all_paths(paths.client, paths.server, [paths.paths[1].client])
+    paths.paths[0].set(delay=0.2)
+    listener = sockets.listen(paths.server)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client, accepted = sockets.connect(paths.client, paths.server.ipv4, listener)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    set_scheduler(client, "roundrobin")
+    say(client, accepted, 100)
+    say(accepted, client)
+    wait_for_subflows(client, 1)
+    time.sleep(1)  # the acknowledgment that makes it usable
+    for _ in range(40):
+        client.sendall(bytes(20))
+    time.sleep(2)
+    assert server.events() == []
+    accepted.recv(1)
+    assert server.one(Kind.DATA).of[0] == 160
 
 
 def test_data_that_comes_with_the_end(paths: MultipathLab, sockets: Sockets, program: LoadProgram) -> None:
