@@ -34,9 +34,11 @@ from typing import TypeAlias
 import pytest
 
 from kernel_patches import host_side, lab_side
+from kernel_patches.mptcp_actions import Actions
 from kernel_patches.programs import LoadedProgram, load
 from optdsl.lab.hosts import Host
 from optdsl.lab.paths import MultipathLab, Shape, two_paths
+from optdsl.lab.paths.manager import set_limits
 from optdsl.lab.paths.sockets import Sockets
 
 LoadProgram: TypeAlias = Callable[..., LoadedProgram]
@@ -103,6 +105,13 @@ def program() -> Iterator[LoadProgram]:
             return cleanup.enter_context(load(name, *hosts))
 
         yield loaded
+
+
+@pytest.fixture
+def acting(paths: MultipathLab, program: LoadProgram) -> Actions:
+    """`mptcp_actions` on the client, and a server that takes as many subflows as it can."""
+    set_limits(paths.server, subflows=8)
+    return Actions(program("mptcp_actions", paths.client))
 
 
 @pytest.fixture

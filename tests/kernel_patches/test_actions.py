@@ -41,13 +41,6 @@ _PORT: Final = 41234
 
 
 @pytest.fixture
-def acting(paths: MultipathLab, program: LoadProgram) -> Actions:
-    """The program on the client, and a server that takes as many subflows as it can."""
-    set_limits(paths.server, subflows=8)
-    return Actions(program("mptcp_actions", paths.client))
-
-
-@pytest.fixture
 def connect(paths: MultipathLab) -> Iterator[Connect]:
     """Makes a connection on which a word went to and fro; the one before it is closed."""
     with Sockets() as sockets:

@@ -33,13 +33,6 @@ FURTHER = ("10.0.1.11", "10.0.1.12")
 
 
 @pytest.fixture
-def acting(paths: MultipathLab, program: LoadProgram) -> Actions:
-    """The program on the client, and a server that takes as many subflows as it can."""
-    set_limits(paths.server, subflows=8)
-    return Actions(program("mptcp_actions", paths.client))
-
-
-@pytest.fixture
 def serving(paths: MultipathLab, program: LoadProgram) -> Actions:
     """The program on the server, which has further addresses."""
     set_limits(paths.server, subflows=8)

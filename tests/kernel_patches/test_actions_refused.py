@@ -51,13 +51,6 @@ SIZES: Final = {
 }
 
 
-@pytest.fixture
-def acting(paths: MultipathLab, program: LoadProgram) -> Actions:
-    """The program on the client."""
-    set_limits(paths.server, subflows=8)
-    return Actions(program("mptcp_actions", paths.client))
-
-
 def at_once(option: int, value: bytes, when: Event | Callback = Event.ESTABLISHED) -> Step:
     """A step with any value."""
     return Step(when, option, value)

@@ -41,13 +41,6 @@ SECOND: Final = open_subflow(Event.ESTABLISHED, local=Address(CLIENT2), subflow=
 
 
 @pytest.fixture
-def acting(paths: MultipathLab, program: LoadProgram) -> Actions:
-    """The program on the client, and a server that takes as many subflows as it can."""
-    set_limits(paths.server, subflows=8)
-    return Actions(program("mptcp_actions", paths.client))
-
-
-@pytest.fixture
 def serving(paths: MultipathLab, program: LoadProgram) -> Actions:
     """The program on the server."""
     return Actions(program("mptcp_actions", paths.server))
