@@ -20,6 +20,7 @@ from cli_run import run
 from optdsl.cli.lab import ACTIONS, KERNELS, _write_log
 from optdsl.cli.lab_progress import ended_by_signals, told_progress
 from optdsl.lab.kernels.build import Progress
+from optdsl.lab.kernels.source import cache_folder
 
 lab = pytest.mark.lab
 
@@ -96,7 +97,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         ("rmdir $PWD; optdsl lab run true", 1, "error: the current folder is gone: No such file or directory\n"),
         ("optdsl lab run echo x >/dev/full", 1, "error: cannot write to the standard output: No space left"),
         ("ulimit -n 400; optdsl lab run true", 1, "the limit of open files is 400\n  = help: ulimit -n 1024\n"),
-        ("XDG_CACHE_HOME=relative optdsl lab run echo x", 0, "x\n"),
+        ("HOME=${PWD%/*} XDG_CACHE_HOME=relative optdsl lab run echo x", 0, "x\n"),
     ],
 )
 def test_what_is_no_defect_is_told_as_such(command: str, status: int, told: str, tmp_path: Path) -> None:
@@ -104,6 +105,8 @@ def test_what_is_no_defect_is_told_as_such(command: str, status: int, told: str,
     script = f'optdsl() {{ PYTHONPATH={Path(__file__).parents[2]} {start} "$@"; }}; {command}'
     folder = tmp_path / "here"
     folder.mkdir()
+    (tmp_path / ".cache").mkdir()  # of a user whose home is `tmp_path`
+    (tmp_path / ".cache" / "optdsl").symlink_to(cache_folder().parent)
     done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == status
     assert told in done.stdout + done.stderr

@@ -16,7 +16,7 @@ from kernel_patches.host_side import NotRunError, chosen_kernel
 pytestmark = pytest.mark.timeout(0)
 
 _ROOT = Path(__file__).parents[2]
-_HARNESS = ("__init__", "conftest", "host_side", "lab_side", "programs")
+_HARNESS = ("__init__", "conftest", "host_side", "lab_side", "mptcp_actions", "mptcp_events", "programs")
 _OUTCOMES = """
 import platform, sys, time
 import pytest
