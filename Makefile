@@ -70,7 +70,7 @@ kernel-selftests: setup
 debug-lab: setup
 	OPTDSL_REQUIRE_KERNEL=1 OPTDSL_LAB_DEBUG=1 $(PYTHON) -m pytest tests/kernel_patches
 
-# Builds and boots the kernel after each patch of the series; a quarter of an hour. EACH='--only 5'.
+# Builds and boots the kernel after each patch of the series; up to an hour, little of it again. EACH='--only 5'.
 each-patch: setup
 	@PYTHONPATH=tests $(PYTHON) -m kernel_patches.each_patch $(EACH)
 

@@ -17,7 +17,6 @@ from kernel_patches.mptcp_actions import (
     Callback,
     Event,
     Option,
-    Report,
     Step,
     announce,
     close_subflow,
@@ -271,7 +270,3 @@ def test_taking_an_address_back_can_be_tried_again(
     assert (acting.answers(), failures(acting.reports())) == ([0], [])
     assert {each.id for each in announced(seen[0] + seen[1]) if not each.echo} == {5}
     assert [ids for _, ids in removed(seen[1])] == [(5,)]
-
-
-def _ids(report: Report) -> int:
-    return report.args[1] >> 8
